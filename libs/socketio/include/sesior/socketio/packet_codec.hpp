@@ -1,0 +1,109 @@
+// Socket.IO 5 packets: <type>[<attachments>-][<namespace>,][<ack id>][JSON], and binary attachments behind them.
+//
+// Where we differ from the reference parser on purpose: an ack id beyond 2^64 and a placeholder number that is no
+// integer are errors (the reference rounds the one and loses the argument for the other); JSON is passed on verbatim.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sesior/socketio/frame.hpp"
+#include "sesior/socketio/json_text.hpp"
+
+namespace sesior::socketio {
+
+enum class PacketType : std::uint8_t {
+  kConnect = 0,
+  kDisconnect = 1,
+  kEvent = 2,
+  kAck = 3,
+  kConnectError = 4,
+  kBinaryEvent = 5,
+  kBinaryAck = 6,
+};
+
+inline constexpr std::size_t kMaxAttachments = 10;  // of one packet, as the reference
+
+// A packet from a client, whole and checked. Views point into the text given to the decoder, or into the decoder, and
+// end with the call that delivers it.
+struct Packet {
+  PacketType type = PacketType::kEvent;  // never kBinaryEvent, kBinaryAck: those come as kEvent, kAck with attachments
+  std::string_view nsp = "/";
+  std::optional<std::uint64_t> id;
+  std::string_view data;         // the JSON as sent; empty: none
+  JsonValue::Elements elements;  // of an event or ack: the top level of `data`; [0] of an event is its name
+  std::string_view event;  // of an event: its name, unescaped (a number as written); empty for "42" without payload
+  std::span<const std::string> attachments;
+
+  std::size_t arg_count() const;           // of an event without its name, of an ack all
+  JsonValue arg(std::size_t index) const;  // null beyond the end
+  // The bytes that an argument stands for; nullopt: it is no placeholder.
+  std::optional<std::string_view> binary_arg(std::size_t index) const;
+};
+
+// Which Socket.IO parser both sides use.
+enum class PacketFormat : std::uint8_t {
+  kJson,     // socket.io-parser, the default
+  kMsgpack,  // socket.io-msgpack-parser: one binary message a packet (not there yet: see README)
+};
+
+// PacketDecoder turns the messages of one connection into packets.
+// Threading: thread-compatible. Memory: a pointer, except while attachments are due; those count against
+// `max_packet_bytes` (text and attachments together).
+class PacketDecoder {
+ public:
+  enum class Result : std::uint8_t {
+    kPacket,  // packet() is whole, until the next call
+    kMore,    // attachments are due
+    kError,   // not a packet: close the connection; error() says why
+  };
+
+  explicit PacketDecoder(std::size_t max_packet_bytes = 10'000'000);
+  ~PacketDecoder();
+
+  // `packet` is filled when the result is kPacket.
+  Result OnText(std::string_view text, Packet& packet);
+  Result OnBinary(std::string_view bytes, Packet& packet);
+
+  // A few fixed words for logs; never a piece of the packet.
+  std::string_view error() const { return error_; }
+
+ private:
+  struct Pending;
+  Result Fail(const char* error);
+
+  std::unique_ptr<Pending> pending_;
+  std::size_t max_packet_bytes_;
+  const char* error_ = "";
+};
+
+// -- to clients. `nsp` begins with "/"; JSON texts must be valid. All encode once; the frames can be shared. --
+
+struct OutPacket {
+  PacketType type = PacketType::kEvent;  // kEvent and kAck become their binary forms when there are attachments
+  std::string_view nsp = "/";
+  std::optional<std::uint64_t> id;
+  std::string_view data;  // JSON; empty: none
+  std::span<const std::string> attachments;
+};
+FramePtr EncodePacket(const OutPacket& packet);
+
+// `args`: JSON array whose first element is the event name.
+FramePtr EncodeEvent(std::string_view nsp, std::string_view args, std::span<const std::string> attachments = {},
+                     std::optional<std::uint64_t> ack_id = std::nullopt);
+// `args`: JSON array of what the acknowledgement function gets.
+FramePtr EncodeAck(std::string_view nsp, std::uint64_t ack_id, std::string_view args,
+                   std::span<const std::string> attachments = {});
+// `pid`: the private id of connection state recovery; empty: none.
+FramePtr EncodeConnect(std::string_view nsp, std::string_view sid, std::string_view pid = {});
+// `data`: JSON; empty: none.
+FramePtr EncodeConnectError(std::string_view nsp, std::string_view message, std::string_view data = {});
+FramePtr EncodeDisconnect(std::string_view nsp);
+
+}  // namespace sesior::socketio
