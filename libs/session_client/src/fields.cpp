@@ -1,0 +1,1 @@
+#include "sesior/session_client/session_client.hpp"
