@@ -35,20 +35,22 @@ struct EngineOptions {
 enum class EnginePacketType : std::uint8_t { kOpen, kClose, kPing, kPong, kMessage, kUpgrade, kNoop };
 
 struct EnginePacket {
-  EnginePacketType type;
-  std::string_view data;  // text after the type digit
+  EnginePacketType type = EnginePacketType::kNoop;
+  std::string_view data;  // text after the type digit, or the bytes of a binary message
+  bool binary = false;
 };
 
-// One text packet as it stands in a WebSocket text frame; nullopt: empty, or no type digit 0 to 6.
-// ("b..." is a packet of polling payloads only and nullopt here.)
-std::optional<EnginePacket> ParseEnginePacket(std::string_view text);
+// One packet in text form, as it stands in a payload or a WebSocket text frame; nullopt: it is none.
+// "b" and base64 is a binary message (strict base64; the reference skips foreign characters); its bytes go to
+// `decoded`, which packet.data then points into.
+std::optional<EnginePacket> ParseEnginePacket(std::string_view text, std::string& decoded);
 
 // -- long-polling payloads: packets joined by 0x1e; a binary message is "b" and its base64 --
 
 inline constexpr char kPayloadSeparator = '\x1e';
 
 // PayloadReader walks the packets of a POST body.
-//   while (reader.Next()) use(reader.packet(), reader.binary());
+//   while (reader.Next()) use(reader.packet());
 //   if (reader.failed()) close;
 class PayloadReader {
  public:
@@ -56,15 +58,13 @@ class PayloadReader {
   // False at the end, and for good after the first packet that is none (an empty one included).
   bool Next();
   bool failed() const { return failed_; }
-  // Valid until the next call of Next(). Binary messages come as kMessage with the decoded bytes.
+  // Valid until the next call of Next().
   const EnginePacket& packet() const { return packet_; }
-  bool binary() const { return binary_; }
 
  private:
   std::string_view rest_;
   std::string decoded_;
-  EnginePacket packet_{};
-  bool binary_ = false;
+  EnginePacket packet_;
   bool failed_ = false;
   bool done_ = false;
 };

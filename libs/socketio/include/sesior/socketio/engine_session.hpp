@@ -15,6 +15,7 @@
 //            call back in (Send, Close).
 // Bounds:    what waits for the client counts against `send_queue_limit_bytes`; beyond it the frame is dropped and the
 //            session closes as kSlow at the next Flush, never inside Send, so that a broadcast loop stays undisturbed.
+//            A frame that finds nothing waiting is taken whatever its size.
 // Memory:    a session on an idle WebSocket holds no buffer; the polling state is allocated only while needed.
 #pragma once
 
@@ -43,8 +44,8 @@ enum class SendResult : std::uint8_t {
 
 // The answer to one HTTP request of the session.
 struct EngineAnswer {
-  int status = 200;  // 200: text/plain; charset=UTF-8 to GET, text/html to POST; else no body
-  std::string body;
+  int status = 200;
+  std::string body;  // 200: text/plain; charset=UTF-8 to a GET, text/html to a POST; else application/json, or empty
 };
 
 class EngineSession {
@@ -127,31 +128,36 @@ class EngineSession {
   bool finished() const { return state_ == State::kFinished; }
 
  private:
-  enum class State : std::uint8_t { kNew, kOpen, kDraining, kFinished };
+  enum class State : std::uint8_t {
+    kNew,
+    kOpen,
+    kDraining,
+    kFinished
+  };  // kDraining: closed, the next GET takes the rest
   enum class Upgrade : std::uint8_t { kNone, kOpened, kProbed };
   struct Polling;
 
-  void Open(std::string_view sid, EngineTransport transport, Time now);
-  void OnPacket(const EnginePacket& packet, bool binary, Time now);
-  void OnUpgradePacket(std::string_view text, Time now);
+  void Start(Time now);
+  EngineAnswer Refusal() const;
+  bool OnPacket(const EnginePacket& packet, Time now);
+  void OnCandidateText(std::string_view text, Time now);
   void CompleteUpgrade(Time now);
+  void ForgetCandidate();
   void DropCandidate();
   std::string TakePayload();
   void AnswerWaitingPoll(std::string payload);
-  void NoopWaitingPoll();
-  void End(CloseReason reason);
-  void Finish();
+  void ReleaseWaitingPoll();
+  void End(CloseReason reason, std::string_view last_packet);
   void Rearm();
-  bool Writable() const;
 
   const EngineOptions& options_;
   Owner& owner_;
   std::unique_ptr<Polling> polling_;  // null once the transport is the WebSocket
-  Time heartbeat_ = kNever;           // the next ping is due, or the pong overdue, at this time
+  Time heartbeat_ = kNever;           // next ping, or pong overdue; while draining: give up
   Time armed_ = kNever;               // what the owner was last asked for
   State state_ = State::kNew;
-  Upgrade upgrade_ = Upgrade::kNone;
-  bool websocket_ = false;  // the transport is the WebSocket
+  Upgrade upgrade_ = Upgrade::kNone;  // how far the candidate has come; not kNone: there is one
+  bool websocket_ = false;            // the transport is the WebSocket
   bool awaiting_pong_ = false;
   bool overflow_ = false;
 };

@@ -11,8 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "absl/container/inlined_vector.h"
+#include <vector>
 
 namespace sesior::socketio {
 
@@ -46,7 +45,7 @@ class JsonValue {
   // The member of that name (the last one, as in JavaScript); nullopt: no object, no such member.
   std::optional<JsonValue> Member(std::string_view name) const;
 
-  using Elements = absl::InlinedVector<std::string_view, 4>;
+  using Elements = std::vector<std::string_view>;
   // The elements of an array, or name, value, name, value ... of an object (names quoted, as written); empty otherwise.
   Elements Items() const;
 
@@ -55,8 +54,10 @@ class JsonValue {
 };
 
 // Checks that `text` is one JSON array with nothing but blanks around it and slices its top level into `elements`
-// (replaced). False: it is not; `elements` is then unspecified.
-bool ParseJsonArray(std::string_view text, JsonValue::Elements& elements);
+// (replaced). False: it is not; `elements` is then unspecified. With `attachments`, every {"_placeholder":true,"num":N}
+// in it must have an integer N, 0 <= N < attachments.
+bool ParseJsonArray(std::string_view text, JsonValue::Elements& elements,
+                    std::optional<std::size_t> attachments = std::nullopt);
 
 // Appends `text` as a JSON string, quotes included. Invalid UTF-8 becomes U+FFFD.
 void AppendJsonString(std::string& out, std::string_view text);

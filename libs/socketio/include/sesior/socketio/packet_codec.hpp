@@ -30,18 +30,26 @@ enum class PacketType : std::uint8_t {
 
 inline constexpr std::size_t kMaxAttachments = 10;  // of one packet, as the reference
 
-// A packet from a client, whole and checked. Views point into the text given to the decoder, or into the decoder, and
-// end with the call that delivers it.
+// A packet from a client, whole and checked. Its views point into the text given to the decoder, which ends with that
+// call, or into `storage`.
 struct Packet {
-  PacketType type = PacketType::kEvent;  // never kBinaryEvent, kBinaryAck: those come as kEvent, kAck with attachments
+  PacketType type = PacketType::kEvent;  // the binary types come as kEvent and kAck, with attachments
   std::string_view nsp = "/";
   std::optional<std::uint64_t> id;
   std::string_view data;         // the JSON as sent; empty: none
   JsonValue::Elements elements;  // of an event or ack: the top level of `data`; [0] of an event is its name
   std::string_view event;  // of an event: its name, unescaped (a number as written); empty for "42" without payload
-  std::span<const std::string> attachments;
 
-  std::size_t arg_count() const;           // of an event without its name, of an ack all
+  // What had to be kept or made on the way; null for most packets.
+  struct Storage {
+    std::string text;
+    std::string event;
+    std::vector<std::string> attachments;
+  };
+  std::unique_ptr<Storage> storage;
+
+  std::span<const std::string> attachments() const;
+  std::size_t arg_count() const;           // of an event: without its name
   JsonValue arg(std::size_t index) const;  // null beyond the end
   // The bytes that an argument stands for; nullopt: it is no placeholder.
   std::optional<std::string_view> binary_arg(std::size_t index) const;
@@ -54,12 +62,12 @@ enum class PacketFormat : std::uint8_t {
 };
 
 // PacketDecoder turns the messages of one connection into packets.
-// Threading: thread-compatible. Memory: a pointer, except while attachments are due; those count against
-// `max_packet_bytes` (text and attachments together).
+// Threading: thread-compatible. Memory: a pointer, except while attachments are due; text and attachments of one packet
+// together stay within `max_packet_bytes`.
 class PacketDecoder {
  public:
   enum class Result : std::uint8_t {
-    kPacket,  // packet() is whole, until the next call
+    kPacket,  // `packet` is filled
     kMore,    // attachments are due
     kError,   // not a packet: close the connection; error() says why
   };
@@ -67,7 +75,6 @@ class PacketDecoder {
   explicit PacketDecoder(std::size_t max_packet_bytes = 10'000'000);
   ~PacketDecoder();
 
-  // `packet` is filled when the result is kPacket.
   Result OnText(std::string_view text, Packet& packet);
   Result OnBinary(std::string_view bytes, Packet& packet);
 

@@ -18,6 +18,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -102,6 +103,7 @@ class ServerConnection {
   void OnConnectPacket(const Packet& packet);
   void Fail(CloseReason reason, std::string_view error);
   Entry* Find(std::string_view nsp);
+  Entry* FindRoom();
 
   const ServerConnectionOptions& options_;
   Owner& owner_;
