@@ -1,6 +1,7 @@
 // Who owns a name, and who is online, kept in Redis so that all replicas agree.
 //
-//   app:claim:<name>     string  the session that owns the name; void when that session is gone or has another name
+//   app:claim:<name>     string  the session that owns the name; void when that session is gone or has another name.
+//                                With a ? in front it is pending: the session is about to be written, for 10 s at most
 //   app:online           zset    session id by the time it came online
 //   app:names            hash    session id -> name, for the sessions that are online
 //   app:sockets          hash    session id -> announced sockets, over all replicas
@@ -11,6 +12,7 @@ import { defineScript } from 'redis';
 
 const LEASE_MS = 9000;
 const BEAT_MS = 3000;
+const PENDING_S = 10;
 
 const script = (keys, body) =>
   defineScript({
@@ -38,6 +40,10 @@ end
 export const registryScripts = {
   // A claim moves only from the owner that was seen, so that two takers have one winner.
   takeOverClaim: script(1, `
+    if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+    redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+    return 1`),
+  confirmClaim: script(1, `
     if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
     redis.call('SET', KEYS[1], ARGV[2])
     return 1`),
@@ -106,23 +112,24 @@ export class Registry {
     return this.#bury(this.#id);
   }
 
-  // True when the name now belongs to the session.
+  // Takes the name for a session, pending; false when it is taken. `confirm` follows once the session is written.
   async claim(name, sid) {
     const key = `app:claim:${name}`;
-    const owner = await this.#redis.set(key, sid, { condition: 'NX', GET: true });
-    if (owner === null || owner === sid) return true;
-    const record = await this.#store.get(owner);
+    const owner = await this.#redis.set(key, `?${sid}`, { condition: 'NX', GET: true, EX: PENDING_S });
+    if (owner === null) return true;
+    if (owner.startsWith('?')) return false;
+    const record = owner === sid ? null : await this.#store.get(owner);
     if (record?.userName === name) return false;
-    return (await this.#redis.takeOverClaim([key], [owner, sid])) === 1;
+    return (await this.#redis.takeOverClaim([key], [owner, `?${sid}`, PENDING_S])) === 1;
+  }
+
+  // `sid`: the session that owns it from now on, when it is not the one that claimed.
+  async confirm(name, claimant, sid = claimant) {
+    await this.#redis.confirmClaim([`app:claim:${name}`], [`?${claimant}`, sid]);
   }
 
   release(name, sid) {
     return this.#redis.releaseClaim([`app:claim:${name}`], [sid]);
-  }
-
-  // A session got a new id and keeps its name.
-  async repoint(name, from, to) {
-    await this.#redis.takeOverClaim([`app:claim:${name}`], [from, to]);
   }
 
   async addSocket(sid, name) {

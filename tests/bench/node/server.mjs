@@ -41,9 +41,12 @@ const redis = createClient({
   scripts: registryScripts,
 });
 redis.on('error', (error) => console.error(`event=redis_error error="${error.message}"`));
-const subscriber = redis.duplicate({ disableOfflineQueue: false });
-subscriber.on('error', () => {});
-await Promise.all([redis.connect(), subscriber.connect()]);
+// The adapter looks at no error: its clients queue instead of failing, and what was under way must not end the process.
+process.on('unhandledRejection', (error) => console.error(`event=unhandled error="${error.message}"`));
+const publisher = redis.duplicate({ disableOfflineQueue: false });
+const subscriber = publisher.duplicate();
+for (const client of [publisher, subscriber]) client.on('error', () => {});
+await Promise.all([redis, publisher, subscriber].map((client) => client.connect()));
 
 const store = new RedisStore({ client: redis });
 const registry = new Registry(redis, store);
@@ -64,7 +67,7 @@ async function renameSession(s, userName) {
     if (!(await registry.claim(userName, s.id))) return null;
     s.userName = userName;
     await save(s);
-    await registry.release(oldUserName, s.id);
+    await Promise.all([registry.confirm(userName, s.id), registry.release(oldUserName, s.id)]);
   }
   return { oldUserName, user: { userName } };
 }
@@ -114,9 +117,9 @@ app.post('/register', async (req, res) => {
     const { id: oldSid, cookie, ...data } = req.session;
     if (!(await registry.claim(userName, oldSid))) return refuse(409, NAME_TAKEN);
     await regenerate(req);
-    await registry.repoint(userName, oldSid, req.session.id);
     Object.assign(req.session, data, { userName });
     await save(req.session);
+    await registry.confirm(userName, oldSid, req.session.id);
     io.in(roomOf(oldSid)).disconnectSockets(true);
   }
   res.json({ membershipResolved: true, user: { userName } });
@@ -195,7 +198,7 @@ app.use((error, req, res, next) => {
 // --- Sockets ---------------------------------------------------------------------------------------------------------
 
 const io = new Server(server, {
-  adapter: createAdapter(redis, subscriber),
+  adapter: createAdapter(publisher, subscriber),
   cors: { origin: [...allowedOrigins], credentials: true },
   allowRequest: (req, done) => done(null, originAllowed(req)),
 });
@@ -296,8 +299,7 @@ server.listen(Number(port), host, () => {
 async function stop() {
   (await registry.stop()).forEach((name) => io.emit('user:left', name));
   await io.close();
-  redis.destroy();
-  subscriber.destroy();
+  for (const client of [redis, publisher, subscriber]) client.destroy();
 }
 process.once('SIGTERM', () => stop().finally(() => process.exit(0)));
 process.once('SIGINT', () => stop().finally(() => process.exit(0)));

@@ -1,0 +1,239 @@
+// What it is all for, in real browsers: two people, two replicas, one session for each. Screenshots: tests/artifacts.
+import assert from 'node:assert/strict';
+import { createReadStream } from 'node:fs';
+import { createServer } from 'node:http';
+import { dirname, extname, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+import { Person, launch } from './support/chromium.mjs';
+import { fresh } from './support/peer.mjs';
+import { System } from './support/system.mjs';
+import { until } from './support/wait.mjs';
+
+const pageFolder = join(dirname(fileURLToPath(import.meta.url)), '../../services/web/public');
+
+let system;
+let browser;
+before(async () => {
+  [system, browser] = await Promise.all([System.start(), launch()]);
+});
+after(async () => {
+  await browser?.close();
+  await system?.stop();
+});
+
+const pageOf = (replica) => `${system.rest}/?replica=${replica}`;
+
+test('two people on two replicas see each other, rename, reload, and survive a restart of everything', { timeout: 120_000 }, async () => {
+  const [ann, bob] = [await Person.open(browser, pageOf(1)), await Person.open(browser, pageOf(2), { colorScheme: 'dark' })];
+  await ann.signedOut();
+  await ann.shot('1-welcome');
+  await bob.shot('2-welcome-dark');
+
+  await ann.register('Ann');
+  await ann.live(1);
+  await bob.register('<b>Bob</b> & مريم');
+  await bob.live(2);
+  await ann.news('<b>Bob</b> & مريم joined');
+  for (const person of [ann, bob]) await person.online(['Ann', '<b>Bob</b> & مريم']);
+
+  await bob.rename('Bob Hopper');
+  await bob.named('Bob Hopper');
+  await ann.news('<b>Bob</b> & مريم is now Bob Hopper');
+  await ann.rename('Ann Lovelace');
+  await bob.news('Ann is now Ann Lovelace');
+  for (const person of [ann, bob]) await person.online(['Ann Lovelace', 'Bob Hopper']);
+  await ann.shot('3-two-replicas');
+  await bob.shot('4-two-replicas-dark');
+
+  // F5.
+  await ann.page.reload();
+  await ann.named('Ann Lovelace');
+  await ann.live(1);
+  await ann.online(['Ann Lovelace', 'Bob Hopper']);
+  assert.equal(await bob.page.getByRole('log').getByText('left').count(), 0);
+
+  // Everything stops, and starts again; the page may have moved to other ports, the session has not.
+  await system.restart();
+  for (const [person, replica] of [[ann, 1], [bob, 2]]) await person.page.goto(pageOf(replica));
+  await ann.named('Ann Lovelace');
+  await bob.named('Bob Hopper');
+  for (const person of [ann, bob]) await person.online(['Ann Lovelace', 'Bob Hopper']);
+
+  await bob.page.getByRole('button', { name: 'Sign out' }).click();
+  await bob.signedOut();
+  await ann.news('Bob Hopper left');
+  await ann.online(['Ann Lovelace']);
+  await ann.shot('5-after-restart');
+  await bob.page.reload();
+  await bob.signedOut();
+  await ann.context.close();
+  await bob.context.close();
+});
+
+describe('the page', () => {
+  test('complains about nothing', async () => {
+    const ann = await Person.open(browser, pageOf(1));
+    await ann.register(fresh());
+    assert.deepEqual(ann.complaints, []);
+    await ann.context.close();
+  });
+
+  test('says what is wrong with a name, beside the field', async () => {
+    const [ann, bob] = [await Person.open(browser, pageOf(1)), await Person.open(browser, pageOf(2))];
+    const [taken, free] = [fresh(), fresh()];
+    await ann.register(taken);
+    await bob.page.getByLabel('Your name').fill(taken);
+    await bob.page.keyboard.press('Enter');
+    await bob.page.getByText('User already exists').waitFor();
+    assert.equal(await bob.page.getByLabel('Your name').getAttribute('aria-invalid'), 'true');
+    await bob.shot('6-taken');
+    await bob.register(free);
+    await bob.rename(taken);
+    await bob.page.getByText('User already exists').waitFor();
+    await bob.named(free);
+    await ann.context.close();
+    await bob.context.close();
+  });
+
+  test('moves to another replica on request, and nobody sees it leave', async () => {
+    const [ann, bob] = [await Person.open(browser, pageOf(1)), await Person.open(browser, pageOf(1))];
+    const name = fresh();
+    await ann.register(name);
+    await bob.register(fresh());
+    await ann.page.getByLabel(/^Replica 2/).check();
+    await ann.live(2);
+    await bob.online([name, await bob.page.locator('#me-name').textContent()]);
+    await ann.page.reload();
+    await ann.live(2);
+    await ann.context.close();
+    await bob.context.close();
+  });
+
+  test('follows a rename and a sign-out in another tab of the same browser', async () => {
+    const ann = await Person.open(browser, pageOf(1));
+    await ann.register(fresh());
+    const tab = new Person();
+    tab.page = await ann.context.newPage();
+    await tab.page.goto(pageOf(2));
+    await tab.live(2);
+    const name = fresh();
+    await tab.rename(name);
+    await ann.named(name);
+    await tab.page.getByRole('button', { name: 'Sign out' }).click();
+    await tab.signedOut();
+    await ann.signedOut();
+    await ann.page.getByText('Your session has ended').waitFor();
+    await ann.context.close();
+  });
+
+  test('can be used by keyboard alone', async () => {
+    const ann = await Person.open(browser, pageOf(1));
+    await ann.signedOut();
+    const [first, second] = [fresh(), fresh()];
+    await ann.page.keyboard.type(first);
+    await ann.page.keyboard.press('Enter');
+    await ann.live();
+    const reach = async (label) => {
+      for (let i = 0; i < 20; ++i) {
+        await ann.page.keyboard.press('Tab');
+        const here = await ann.page.evaluate(() => document.activeElement.labels?.[0]?.textContent ?? document.activeElement.textContent);
+        if (here.trim() === label) return;
+      }
+      assert.fail(`${label} cannot be reached with Tab`);
+    };
+    await reach('New name');
+    await ann.page.keyboard.type(second);
+    await ann.page.keyboard.press('Enter');
+    await ann.named(second);
+    await reach('Sign out');
+    await ann.page.keyboard.press('Enter');
+    await ann.signedOut();
+    await ann.context.close();
+  });
+
+  test('fits a phone, without scrolling sideways', async () => {
+    const ann = await Person.open(browser, pageOf(1), { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true });
+    await ann.register('W'.repeat(64));
+    const overflow = () => ann.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    assert.equal(await overflow(), 0);
+    for (const card of await ann.page.locator('.card:visible').all()) {
+      assert.ok(await card.evaluate((e) => e.scrollWidth <= e.clientWidth), 'a card is wider than it is');
+    }
+    await ann.shot('7-phone', { fullPage: true });
+    await ann.context.close();
+  });
+
+  test('goes on with another replica when its own is killed', { timeout: 60_000 }, async () => {
+    const [ann, bob] = [await Person.open(browser, pageOf(2)), await Person.open(browser, pageOf(1))];
+    const [name, other] = [fresh(), fresh()];
+    await ann.register(name);
+    await bob.register(other);
+    await ann.live(2);
+    system.signal('realtime', 'SIGKILL', 1);
+    await ann.live(1);
+    await ann.named(name);
+    await ann.online([name, other]);
+    system.startEnded();
+    await ann.context.close();
+    await bob.context.close();
+  });
+
+  test('waits out an outage of Redis, and signs nobody out', { timeout: 60_000 }, async () => {
+    const ann = await Person.open(browser, pageOf(1));
+    const name = fresh();
+    await ann.register(name);
+    system.signal('redis', 'SIGKILL');
+    await until('the outage', async () => (await fetch(`${system.rest}/verify-session`, { headers: { cookie: await cookieOf(ann) } })).status === 503);
+    await ann.page.reload();
+    await ann.page.getByText('The session service is away').waitFor();
+    await ann.shot('8-away');
+    system.startEnded();
+    await ann.named(name);
+    await ann.live();
+    await ann.context.close();
+  });
+});
+
+async function cookieOf(person) {
+  const [cookie] = await person.context.cookies(system.rest);
+  return `${cookie.name}=${cookie.value}`;
+}
+
+test('the page on another origin works too, under a strict content security policy', { timeout: 60_000 }, async () => {
+  const types = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
+  let config;
+  const server = createServer((req, res) => {
+    const path = new URL(req.url, 'http://x').pathname;
+    if (path === '/config.json') return res.setHeader('Content-Type', 'application/json').end(JSON.stringify(config));
+    const sockets = config.realtime.map((url) => url.replace('http:', 'ws:'));
+    const policy = [
+      "default-src 'none'", "style-src 'self'", "img-src 'self'", `script-src 'self' ${config.realtime.join(' ')}`,
+      `connect-src 'self' ${[config.api, ...config.realtime, ...sockets].join(' ')}`,
+    ];
+    res.setHeader('Content-Security-Policy', policy.join('; '));
+    const file = path === '/' ? 'index.html' : path.slice(1);
+    res.setHeader('Content-Type', types[extname(file)] ?? 'text/plain');
+    createReadStream(join(pageFolder, file)).on('error', () => res.writeHead(404).end()).pipe(res);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const origin = `http://127.0.0.1:${server.address().port}`;
+  const other = await System.start(['--allowed-origins', origin]);
+  config = { api: `${other.rest}/`, realtime: other.realtime };
+
+  const ann = await Person.open(browser, `${origin}/?replica=2`);
+  const name = fresh();
+  await ann.register(name);
+  await ann.live(2);
+  await ann.page.reload();
+  await ann.named(name);
+  await ann.live(2);
+  await ann.page.getByRole('button', { name: 'Sign out' }).click();
+  await ann.signedOut();
+  assert.deepEqual(ann.complaints, []);
+
+  await ann.context.close();
+  await other.stop();
+  server.close();
+});

@@ -1,0 +1,117 @@
+// Starts a whole system for a test file, and ends it. The system under test is SESIOR's release build, or with
+// SESIOR_E2E_TARGET=node the reference application of tests/bench/node.
+import { execFile, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+import { redisReady } from '../../../deploy/lib/ready.mjs';
+import { until } from './wait.mjs';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
+
+// True when the reference application is tested: what only SESIOR promises is skipped.
+export const reference = process.env.SESIOR_E2E_TARGET === 'node';
+export const onlySesior = reference ? { skip: 'the reference application does not promise this' } : {};
+
+export const SECRET = 'an end-to-end secret';
+export const OTHER_ORIGIN = 'http://other.example:9000';
+
+export const COMMAND = reference
+  ? [process.execPath, join(root, 'tests/bench/node/run.mjs')]
+  : [join(root, 'deploy/run'), '--no-build'];
+
+export class System {
+  // The line of --json: rest, realtime, session, redis, pids.
+  rest;
+  realtime;
+  redis;
+  pids;
+  #process;
+  #dataDir;
+  #flags;
+
+  static async start(flags = []) {
+    const system = new System();
+    system.#dataDir = mkdtempSync(join(tmpdir(), 'sesior-e2e-'));
+    system.#flags = ['--json', '--port-base', '0', '--cookie-secret', SECRET, '--allowed-origins', OTHER_ORIGIN, '--data-dir', system.#dataDir, ...flags];
+    await system.#launch();
+    return system;
+  }
+
+  get pid() {
+    return this.#process.pid;
+  }
+
+  get dataDir() {
+    return this.#dataDir;
+  }
+
+  // Ends every process, and starts again on the same data.
+  async restart() {
+    await this.#end();
+    await this.#launch();
+  }
+
+  async stop() {
+    await this.#end();
+    if (!process.env.KEEP) rmSync(this.#dataDir, { recursive: true, force: true });
+  }
+
+  signal(kind, signal, index) {
+    const pids = index === undefined ? this.pids[kind] : [this.pids[kind][index]];
+    for (const pid of pids) process.kill(pid, signal);
+  }
+
+  // Asks the runner to start again what has ended.
+  startEnded() {
+    this.#process.kill('SIGUSR2');
+  }
+
+  redisIsUp() {
+    const { hostname, port } = new URL(this.redis);
+    return redisReady(hostname, Number(port));
+  }
+
+  // One command of redis-cli, its answer as text.
+  async redisCli(...args) {
+    const { stdout } = await promisify(execFile)('redis-cli', ['-u', this.redis, ...args]);
+    return stdout.trimEnd();
+  }
+
+  async #launch() {
+    const [command, ...first] = COMMAND;
+    // Should this test die, the kernel tells the runner to stop.
+    this.#process = spawn('setpriv', ['--pdeathsig', 'TERM', '--', command, ...first, ...this.#flags], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const line = await new Promise((resolve, reject) => {
+      createInterface(this.#process.stdout).once('line', resolve);
+      this.#process.once('exit', (code) => reject(new Error(`the system did not start (exit code ${code})`)));
+      this.#process.once('error', reject);
+    });
+    Object.assign(this, JSON.parse(line));
+  }
+
+  async #end() {
+    if (this.#process.exitCode === null && this.#process.signalCode === null) {
+      const ended = new Promise((resolve) => this.#process.once('exit', resolve));
+      this.#process.kill('SIGTERM');
+      await ended;
+    }
+  }
+}
+
+export function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export const allGone = (pids) => until('all processes have ended', () => Object.values(pids).flat().every((pid) => !isAlive(pid)));
