@@ -90,14 +90,14 @@ enum class EngineError : std::uint8_t {
 };
 
 struct EngineRequest {
-  std::string_view method;                    // "GET", "POST", ... as sent
-  std::optional<std::string_view> transport;  // query parameters, percent-decoded; nullopt: absent
-  std::optional<std::string_view> eio;
-  std::optional<std::string_view> sid;  // an empty one counts as absent
-  std::string_view origin;              // raw header value, empty: absent
-  bool is_upgrade = false;              // "Connection: upgrade" with "Upgrade: websocket"
+  std::string_view method = {};                              // "GET", "POST", ... as sent
+  std::optional<std::string_view> transport = std::nullopt;  // query parameters, percent-decoded; nullopt: absent
+  std::optional<std::string_view> eio = std::nullopt;
+  std::optional<std::string_view> sid = std::nullopt;  // an empty one counts as absent
+  std::string_view origin = {};                        // raw header value, empty: absent
+  bool is_upgrade = false;                             // "Connection: upgrade" with "Upgrade: websocket"
   // The transport the session of `sid` uses now; nullopt: there is no such session.
-  std::optional<EngineTransport> session_transport;
+  std::optional<EngineTransport> session_transport = std::nullopt;
   // The caller's own rules (allow-listed origins, limits, draining) say no to a new session. Ignored when sid is given:
   // cross-site requests to an existing session are refused by the caller before this.
   bool forbidden = false;

@@ -1,0 +1,56 @@
+#include "sesior/socketio/close_reason.hpp"
+
+#include <set>
+
+#include "gtest/gtest.h"
+
+namespace sesior::socketio {
+namespace {
+
+// facts/socketio.md section 1, rows "disconnect reasons" and "recoverable reasons", and two reasons of our own.
+TEST(CloseReason, HasTheTextsAndTheRecoverabilityOfTheReference) {
+  struct Case {
+    CloseReason reason;
+    std::string_view text;
+    bool recoverable;
+  };
+  const Case cases[] = {
+      {CloseReason::kTransportError, "transport error", true},
+      {CloseReason::kTransportClose, "transport close", true},
+      {CloseReason::kForcedClose, "forced close", true},
+      {CloseReason::kPingTimeout, "ping timeout", true},
+      {CloseReason::kParseError, "parse error", true},
+      {CloseReason::kServerShutdown, "server shutting down", true},
+      {CloseReason::kForcedServerClose, "forced server close", true},
+      {CloseReason::kClientDisconnect, "client namespace disconnect", false},
+      {CloseReason::kServerDisconnect, "server namespace disconnect", false},
+      {CloseReason::kSlow, "slow client", true},
+      {CloseReason::kSessionEnded, "session ended", false},
+  };
+  static_assert(std::size(cases) == kCloseReasonCount);
+  std::set<std::string_view> texts;
+  for (const Case& c : cases) {
+    EXPECT_EQ(Text(c.reason), c.text);
+    EXPECT_EQ(IsRecoverable(c.reason), c.recoverable) << c.text;
+    texts.insert(c.text);
+  }
+  EXPECT_EQ(texts.size(), std::size(cases));
+}
+
+TEST(CloseReason, SendsNoCloseCodeExceptToASlowClient) {
+  for (int i = 0; i < kCloseReasonCount; ++i) {
+    const auto reason = static_cast<CloseReason>(i);
+    EXPECT_EQ(WebSocketCode(reason), reason == CloseReason::kSlow ? 1008 : 0) << Text(reason);
+  }
+}
+
+TEST(CloseReason, GivesUpWhatIsQueuedWhenNobodyReads) {
+  EXPECT_TRUE(DiscardsQueue(CloseReason::kSlow));
+  EXPECT_TRUE(DiscardsQueue(CloseReason::kPingTimeout));
+  EXPECT_FALSE(DiscardsQueue(CloseReason::kServerShutdown));
+  EXPECT_FALSE(DiscardsQueue(CloseReason::kSessionEnded));
+  EXPECT_FALSE(DiscardsQueue(CloseReason::kForcedServerClose));
+}
+
+}  // namespace
+}  // namespace sesior::socketio
