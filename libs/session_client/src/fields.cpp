@@ -1,1 +1,0 @@
-#include "sesior/session_client/session_client.hpp"
