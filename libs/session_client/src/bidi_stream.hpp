@@ -1,7 +1,8 @@
 // BidiStream: one bidirectional gRPC stream from the client's side, for owners that batch. The owner keeps what waits;
 // whenever the last write is done the stream asks for all of it at once ("fill"), so batches grow with the load.
 // Ownership: keeps itself alive from Start until on_done has returned.
-// Threading: Kick, Finish and Cancel are thread-safe. Callbacks run on gRPC threads: reads one at a time, fills one at a
+// Threading: Kick, Finish and Cancel are thread-safe. Callbacks run on gRPC threads: reads one at a time, fills one at
+// a
 //            time, on_done last and once. Callbacks must not block.
 #pragma once
 

@@ -115,8 +115,8 @@ class GrpcSessionClient final : public SessionClient {
   }
   void GetSession(session::v1::GetSessionRequest request, CallOptions options,
                   Done<session::v1::GetSessionResponse> done) override {
-    Run(std::move(request), std::move(options), std::move(done), &Call::mutable_get_session, &Reply::mutable_get_session,
-        &SessionAsync::GetSession);
+    Run(std::move(request), std::move(options), std::move(done), &Call::mutable_get_session,
+        &Reply::mutable_get_session, &SessionAsync::GetSession);
   }
   void UpdateSession(session::v1::UpdateSessionRequest request, CallOptions options,
                      Done<session::v1::UpdateSessionResponse> done) override {
@@ -181,9 +181,9 @@ class GrpcSessionClient final : public SessionClient {
   }
 
  private:
-  using SessionAsync = session::v1::SessionService::Stub::async;
-  using BroadcastAsync = broadcast::v1::BroadcastService::Stub::async;
-  using PresenceAsync = presence::v1::PresenceService::Stub::async;
+  using SessionAsync = class session::v1::SessionService::Stub::async;
+  using BroadcastAsync = class broadcast::v1::BroadcastService::Stub::async;
+  using PresenceAsync = class presence::v1::PresenceService::Stub::async;
   template <typename Async, typename Request, typename Response>
   using Method = void (Async::*)(grpc::ClientContext*, const Request*, Response*, std::function<void(grpc::Status)>);
 
@@ -220,9 +220,10 @@ class GrpcSessionClient final : public SessionClient {
         case Exchange::SendResult::kSent:
           return;
         case Exchange::SendResult::kFull:
-          return FinishLater(std::move(call), Error(absl::StatusCode::kResourceExhausted,
-                                                    "too many calls wait for the session service (limit 1024)",
-                                                    {.reason = "TOO_MANY_CALLS", .field = {}, .retry_after = milliseconds(100)}));
+          return FinishLater(
+              std::move(call),
+              Error(absl::StatusCode::kResourceExhausted, "too many calls wait for the session service (limit 1024)",
+                    {.reason = "TOO_MANY_CALLS", .field = {}, .retry_after = milliseconds(100)}));
         case Exchange::SendResult::kLost:
           break;
       }
@@ -275,7 +276,8 @@ class GrpcSessionClient final : public SessionClient {
     if (!call->options.correlation_id.empty()) call->context->AddMetadata("x-request-id", call->options.correlation_id);
     if (!call->options.traceparent.empty()) call->context->AddMetadata("traceparent", call->options.traceparent);
     (AsyncOf(*replica, static_cast<Async*>(nullptr))->*method)(
-        call->context.get(), &call->request, &call->response, [this, call, method, replica](const grpc::Status& status) {
+        call->context.get(), &call->request, &call->response,
+        [this, call, method, replica](const grpc::Status& status) {
           if (status.ok()) {
             std::move(call->done)(std::move(call->response));
           } else if (status.error_code() == grpc::StatusCode::UNAVAILABLE && status.error_details().empty() &&
@@ -415,8 +417,8 @@ std::unique_ptr<Registration> GrpcSessionClient::Subscribe(std::string replica_i
     GrpcSessionClient& client_;
     std::shared_ptr<SubscriptionStream> stream_;
   };
-  auto stream = std::make_shared<SubscriptionStream>(worker_, std::move(replica_id), std::move(namespace_name),
-                                                     [this] { return Replicas(); }, handler);
+  auto stream = std::make_shared<SubscriptionStream>(
+      worker_, std::move(replica_id), std::move(namespace_name), [this] { return Replicas(); }, handler);
   asio::post(worker_, [this, stream] {
     subscriptions_.push_back(stream);
     stream->Open();

@@ -1,7 +1,6 @@
-// Replica: one address of the session service: its channel, its exchange stream (opened again for as long as the replica
-// is wanted), its stubs.
-// Ownership: shared by the client's list and by the streams on it. Close() must be called before the last reference goes.
-// Threading: thread-safe; reconnects run on the worker.
+// Replica: one address of the session service: its channel, its exchange stream (opened again for as long as the
+// replica is wanted), its stubs. Ownership: shared by the client's list and by the streams on it. Close() must be
+// called before the last reference goes. Threading: thread-safe; reconnects run on the worker.
 #pragma once
 
 #include <atomic>

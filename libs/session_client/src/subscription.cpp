@@ -40,13 +40,12 @@ void SubscriptionStream::Open() {
             request.Swap(&attempt->waiting);
             return !request.replica_id().empty();
           },
-      .on_done =
-          [self, attempt](const grpc::Status&) {
-            asio::post(self->worker_, [self, attempt] { self->OnDone(attempt); });
-          },
+      .on_done = [self, attempt](
+                     const grpc::Status&) { asio::post(self->worker_, [self, attempt] { self->OnDone(attempt); }); },
   });
   attempt_ = attempt;
-  attempt->stream->Start([&](auto* context, auto* reactor) { replica->broadcasts().async()->Subscribe(context, reactor); });
+  attempt->stream->Start(
+      [&](auto* context, auto* reactor) { replica->broadcasts().async()->Subscribe(context, reactor); });
   attempt->stream->Kick();
 }
 

@@ -58,10 +58,8 @@ Watcher::~Watcher() = default;
 
 std::unique_ptr<Registration> Watcher::Watch(session::v1::SessionRef session, milliseconds first_timeout,
                                              OnWatchEvent on_event) {
-  auto entry =
-      std::make_shared<Entry>(std::move(session), steady_clock::now() + first_timeout, std::move(on_event));
-  const std::string& key =
-      entry->ref.has_cookie_header() ? entry->ref.cookie_header() : entry->ref.session_id();
+  auto entry = std::make_shared<Entry>(std::move(session), steady_clock::now() + first_timeout, std::move(on_event));
+  const std::string& key = entry->ref.has_cookie_header() ? entry->ref.cookie_header() : entry->ref.session_id();
   entry->affinity = absl::Hash<std::string>{}(key);
   auto registration = std::make_unique<WatchRegistration>(*this, entry);
   asio::post(worker_, [this, entry = std::move(entry)]() mutable { Add(std::move(entry)); });
@@ -117,7 +115,8 @@ Watcher::StreamPtr Watcher::StreamOf(const ReplicaPtr& replica) {
   made->stream = std::make_shared<Bidi>(Bidi::Callbacks{
       .on_read =
           [this, made](WatchSessionsResponse& response) {
-            asio::post(worker_, [this, made, taken = std::move(response)]() mutable { OnResponse(made, std::move(taken)); });
+            asio::post(worker_,
+                       [this, made, taken = std::move(response)]() mutable { OnResponse(made, std::move(taken)); });
           },
       .fill =
           [made](WatchSessionsRequest& request) {
@@ -131,7 +130,8 @@ Watcher::StreamPtr Watcher::StreamOf(const ReplicaPtr& replica) {
           },
   });
   streams_.push_back(made);
-  made->stream->Start([&](auto* context, auto* reactor) { replica->sessions().async()->WatchSessions(context, reactor); });
+  made->stream->Start(
+      [&](auto* context, auto* reactor) { replica->sessions().async()->WatchSessions(context, reactor); });
   return made;
 }
 
@@ -237,9 +237,10 @@ void Watcher::ArmTimer() {
     for (const EntryPtr& entry : late) {
       const bool away = !entry->stream;
       Remove(entry);
-      Tell(entry, away ? Error(absl::StatusCode::kUnavailable, "no session service can be reached",
-                               {.reason = "SESSION_SERVICE_UNAVAILABLE", .field = {}, .retry_after = milliseconds(1000)})
-                       : absl::DeadlineExceededError("the session service did not answer in time"));
+      Tell(entry, away
+                      ? Error(absl::StatusCode::kUnavailable, "no session service can be reached",
+                              {.reason = "SESSION_SERVICE_UNAVAILABLE", .field = {}, .retry_after = milliseconds(1000)})
+                      : absl::DeadlineExceededError("the session service did not answer in time"));
     }
     if (!unanswered_.empty()) ArmTimer();
   });

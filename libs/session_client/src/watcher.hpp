@@ -1,6 +1,6 @@
-// Watcher: all watches of the process, spread over one stream per replica, moved to another replica when theirs is lost.
-// Ownership: owned by the client; registrations refer to it and must be gone before it.
-// Threading: Watch is thread-safe; everything else is confined to the worker. Handlers run on the worker.
+// Watcher: all watches of the process, spread over one stream per replica, moved to another replica when theirs is
+// lost. Ownership: owned by the client; registrations refer to it and must be gone before it. Threading: Watch is
+// thread-safe; everything else is confined to the worker. Handlers run on the worker.
 #pragma once
 
 #include <functional>
