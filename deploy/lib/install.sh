@@ -41,19 +41,24 @@ as_root() {
   fi
 }
 
+apt() {
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -qq -y "$@"
+}
+
 # need_packages NAME...: installs those that are missing. Waits for another apt, and tries three times.
 need_packages() {
-  local missing=() name try
+  local missing=() name try log=$tools/apt.log
   for name in "$@"; do
     [ "$(dpkg-query -W -f '${db:Status-Status}\n' "$name" 2>/dev/null | head -n 1)" = installed ] || missing+=("$name")
   done
   [ ${#missing[@]} -gt 0 ] || return 0
   say "Installing ${missing[*]}"
+  mkdir -p "$tools"
   for try in 1 2 3; do
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -qq update >&2 &&
-      as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 \
-        -qq -y --no-install-recommends install "${missing[@]}" >&2 && return 0
-    [ "$try" = 3 ] || { say "apt failed; trying again"; sleep 5; }
+    apt update >"$log" 2>&1 && apt --no-install-recommends install "${missing[@]}" >>"$log" 2>&1 && return 0
+    say "apt failed (try $try of 3); its last lines:"
+    tail -n 5 "$log" >&2
+    [ "$try" = 3 ] || sleep 5
   done
   die "could not install: ${missing[*]}"
 }
