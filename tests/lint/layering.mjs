@@ -15,7 +15,9 @@ const LIBRARY_MAY_USE = {
   http: ['base'],
   websocket: ['base'],
   socketio: ['base'],
-  session_client: ['base', 'telemetry', 'proto'],
+  ops: ['base', 'telemetry', 'runtime', 'http'],
+  grpc_status: ['base', 'proto'],
+  session_client: ['base', 'telemetry', 'grpc_status', 'proto'],
 };
 
 // Headers of other people's that only the named folders may see.
@@ -26,7 +28,7 @@ const CONFINED = [
   {
     what: 'gRPC',
     header: /^grpc(pp)?\/|\.grpc\.pb\.h$/,
-    only: ['libs/session_client/', 'services/session/rpc/', 'services/session/main.cpp', 'services/session/app', 'tests/'],
+    only: ['libs/grpc_status/', 'libs/session_client/', 'services/session/rpc/', 'services/session/main.cpp', 'services/session/app', 'tests/'],
   },
   { what: 'spdlog', header: /^spdlog\//, only: ['libs/telemetry/src/'] },
   { what: 'the file system, threads or sockets', header: /^(asio|sys\/socket\.h|thread|poll\.h)/, not: ['services/session/domain/', 'libs/socketio/'] },

@@ -1,0 +1,57 @@
+#include "transport/loop.hpp"
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/post.hpp>
+#include <utility>
+
+namespace sesior::realtime {
+
+Loop::~Loop() { Stop(); }
+
+void Loop::Start() {
+  thread_ = std::thread([this] {
+    auto work = asio::make_work_guard(io_);
+    io_.run();
+  });
+}
+
+void Loop::Stop() {
+  if (!thread_.joinable()) return;
+  io_.stop();
+  thread_.join();
+}
+
+void Loop::Post(Task task) {
+  asio::post(io_, [task = std::move(task)]() mutable { std::move(task)(); });
+}
+
+void Loop::FlushLater(std::shared_ptr<Flushable> target) {
+  // Everything that is ready to run now stands before this task in the queue of the io_context.
+  if (dirty_.empty()) asio::post(io_, [this] { EndTurn(); });
+  dirty_.push_back(std::move(target));
+}
+
+void Loop::EndTurn() {
+  std::vector<std::shared_ptr<Flushable>> dirty = std::move(dirty_);
+  dirty_.clear();
+  for (const std::shared_ptr<Flushable>& target : dirty) target->Flush();
+  if (dirty_.empty()) {  // keep the storage for the next turn
+    dirty.clear();
+    dirty_ = std::move(dirty);
+  }
+}
+
+void Loop::UpdateWake() {
+  const Time next = timers_.next();
+  if (next >= wake_at_) return;
+  wake_at_ = next;
+  wake_.expires_at(next);  // cancels the wait before
+  wake_.async_wait([this](std::error_code error) {
+    if (error) return;
+    wake_at_ = kNever;
+    timers_.Run(Now());
+    UpdateWake();
+  });
+}
+
+}  // namespace sesior::realtime
