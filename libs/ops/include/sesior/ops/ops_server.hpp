@@ -19,10 +19,11 @@ namespace sesior::ops {
 
 class OpsServer final : public runtime::Part {
  public:
-  // `listen`: host:port; port 0: any free one, told by the log line event=listening name=ops. `collect` is called before
-  // each serialization, to set gauges.
-  OpsServer(std::string listen, const telemetry::Registry& registry, std::function<bool()> ready,
-            std::function<void()> collect = [] {});
+  // `listen`: host:port; port 0: any free one, told by the log line event=listening name=ops. `collect` is called
+  // before each serialization, to set gauges.
+  OpsServer(
+      std::string listen, const telemetry::Registry& registry, std::function<bool()> ready,
+      std::function<void()> collect = [] {});
   ~OpsServer() override;
 
   absl::Status Start() override;
