@@ -153,6 +153,24 @@ describe('the page', () => {
     await ann.context.close();
   });
 
+  for (const colorScheme of ['light', 'dark']) {
+    test(`breaks no rule for accessible pages, in ${colorScheme}`, async () => {
+      const ann = await Person.open(browser, pageOf(1), { colorScheme, reducedMotion: 'reduce' });
+      await ann.signedOut();
+      assert.deepEqual(await ann.accessibilityProblems(), []);
+      await ann.page.keyboard.press('Enter');
+      await ann.page.getByText('Please enter a name').waitFor();
+      assert.deepEqual(await ann.accessibilityProblems(), []);
+      await ann.register(fresh());
+      const bob = await Person.open(browser, pageOf(2));
+      await bob.register(fresh());
+      await ann.page.getByRole('log').getByText('joined').last().waitFor();
+      assert.deepEqual(await ann.accessibilityProblems(), []);
+      await ann.context.close();
+      await bob.context.close();
+    });
+  }
+
   test('fits a phone, without scrolling sideways', async () => {
     const ann = await Person.open(browser, pageOf(1), { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true });
     await ann.register('W'.repeat(64));

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import axe from 'axe-core';
 import { chromium } from 'playwright-core';
 
 const artifacts = join(dirname(fileURLToPath(import.meta.url)), '../../artifacts');
@@ -70,6 +71,13 @@ export class Person {
       },
       wanted,
     );
+  }
+
+  // What axe finds wrong with the page as it is now, one line a problem.
+  async accessibilityProblems() {
+    await this.page.evaluate(axe.source);
+    const { violations } = await this.page.evaluate(() => globalThis.axe.run());
+    return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target} ${node.failureSummary}`));
   }
 
   named(name) {
