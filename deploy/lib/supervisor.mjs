@@ -35,13 +35,9 @@ export class Supervisor {
     await Promise.all(specs.map((spec) => this.#startOne({ spec, child: null })));
   }
 
-  // Starts again, in the order of the first start, what has ended by itself.
+  // Starts again what has ended by itself. Safe to call while an earlier call still waits: each process is taken once.
   async restartEnded() {
-    for (const process of this.#processes) if (process.ended) await this.#startOne(process);
-  }
-
-  someEnded() {
-    return this.#processes.some((p) => p.ended);
+    await Promise.all(this.#processes.filter((p) => p.ended).map((p) => this.#startOne(p)));
   }
 
   pids(kind) {
@@ -67,12 +63,12 @@ export class Supervisor {
       detached: true,
     });
     closeSync(log);
-    Object.assign(process, { child, ended: null, ready: false });
+    Object.assign(process, { child, ended: null });
     process.exit = new Promise((resolve) => {
       const end = (how) => {
         process.ended = how;
         resolve(how);
-        if (process.ready && !this.#stopping) this.#onExit(spec, how);
+        if (process.wasReady && !this.#stopping) this.#onExit(spec, how);
       };
       child.once('exit', (code, signal) => end(signal ?? `exit code ${code}`));
       child.once('error', (error) => end(error.message));
@@ -88,7 +84,7 @@ export class Supervisor {
       await sleep(POLL_MS);
     }
     if (process.ended) throw fail(`ended while starting (${process.ended})`);
-    process.ready = true;
+    process.wasReady = true;
   }
 
   async #stopAll() {

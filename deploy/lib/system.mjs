@@ -135,23 +135,15 @@ export async function runSystem({ argv, title, defaultDataDir, portsOf, describe
     });
   }
 
-  // Starts again what has ended, over and over until nothing is left or `once`.
-  let restarting = false;
-  const restart = async (once) => {
-    if (restarting) return;
-    restarting = true;
-    do {
-      if (!once) await sleep(RESTART_PAUSE_MS);
-      if (stopped) return;
-      await supervisor.restartEnded().catch((error) => stopped || console.error(`${title}: ${error.message}`));
-    } while (!once && supervisor.someEnded());
-    restarting = false;
-  };
-  const onExit = (spec, how) => {
+  const restart = () => supervisor?.restartEnded().catch((error) => stopped || console.error(`${title}: ${error.message}`));
+  // Also called when a process that was started again ends before it is ready, and so until it stays.
+  const onExit = async (spec, how) => {
     console.error(`${title}: ${spec.name} has ended (${how})${config.json ? '' : '; starting it again'}`);
-    if (!config.json) restart(false);
+    if (config.json) return;
+    await sleep(RESTART_PAUSE_MS);
+    if (!stopped) restart();
   };
-  process.on('SIGUSR2', () => restart(true));
+  process.on('SIGUSR2', restart);
 
   for (let tries = 1; ; ++tries) {
     supervisor = new Supervisor({ logDir, onExit });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createReadStream } from 'node:fs';
 import { createServer } from 'node:http';
 import { dirname, extname, join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import { Person, launch } from './support/chromium.mjs';
@@ -17,6 +17,9 @@ let system;
 let browser;
 before(async () => {
   [system, browser] = await Promise.all([System.start(), launch()]);
+});
+afterEach(async () => {
+  for (const context of browser.contexts()) await context.close();
 });
 after(async () => {
   await browser?.close();
@@ -68,8 +71,6 @@ test('two people on two replicas see each other, rename, reload, and survive a r
   await ann.shot('5-after-restart');
   await bob.page.reload();
   await bob.signedOut();
-  await ann.context.close();
-  await bob.context.close();
 });
 
 describe('the page', () => {
@@ -77,7 +78,6 @@ describe('the page', () => {
     const ann = await Person.open(browser, pageOf(1));
     await ann.register(fresh());
     assert.deepEqual(ann.complaints, []);
-    await ann.context.close();
   });
 
   test('says what is wrong with a name, beside the field', async () => {
@@ -93,8 +93,6 @@ describe('the page', () => {
     await bob.rename(taken);
     await bob.page.getByText('User already exists').waitFor();
     await bob.named(free);
-    await ann.context.close();
-    await bob.context.close();
   });
 
   test('moves to another replica on request, and nobody sees it leave', async () => {
@@ -107,8 +105,10 @@ describe('the page', () => {
     await bob.online([name, await bob.page.locator('#me-name').textContent()]);
     await ann.page.reload();
     await ann.live(2);
-    await ann.context.close();
-    await bob.context.close();
+    const other = fresh();
+    await ann.rename(other);
+    await bob.news(`${name} is now ${other}`);
+    assert.equal(await bob.page.getByRole('listitem').filter({ hasText: new RegExp(`${name} (left|joined)`) }).count(), 0);
   });
 
   test('follows a rename and a sign-out in another tab of the same browser', async () => {
@@ -125,7 +125,6 @@ describe('the page', () => {
     await tab.signedOut();
     await ann.signedOut();
     await ann.page.getByText('Your session has ended').waitFor();
-    await ann.context.close();
   });
 
   test('can be used by keyboard alone', async () => {
@@ -150,7 +149,6 @@ describe('the page', () => {
     await reach('Sign out');
     await ann.page.keyboard.press('Enter');
     await ann.signedOut();
-    await ann.context.close();
   });
 
   for (const colorScheme of ['light', 'dark']) {
@@ -166,8 +164,6 @@ describe('the page', () => {
       await bob.register(fresh());
       await ann.page.getByRole('log').getByText('joined').last().waitFor();
       assert.deepEqual(await ann.accessibilityProblems(), []);
-      await ann.context.close();
-      await bob.context.close();
     });
   }
 
@@ -180,7 +176,6 @@ describe('the page', () => {
       assert.ok(await card.evaluate((e) => e.scrollWidth <= e.clientWidth), 'a card is wider than it is');
     }
     await ann.shot('7-phone', { fullPage: true });
-    await ann.context.close();
   });
 
   test('goes on with another replica when its own is killed', { timeout: 60_000 }, async () => {
@@ -194,8 +189,6 @@ describe('the page', () => {
     await ann.named(name);
     await ann.online([name, other]);
     system.startEnded();
-    await ann.context.close();
-    await bob.context.close();
   });
 
   test('waits out an outage of Redis, and signs nobody out', { timeout: 60_000 }, async () => {
@@ -210,7 +203,6 @@ describe('the page', () => {
     system.startEnded();
     await ann.named(name);
     await ann.live();
-    await ann.context.close();
   });
 });
 
@@ -251,7 +243,6 @@ test('the page on another origin works too, under a strict content security poli
   await ann.signedOut();
   assert.deepEqual(ann.complaints, []);
 
-  await ann.context.close();
   await other.stop();
   server.close();
 });

@@ -36,6 +36,7 @@ export class Live extends EventTarget {
   #replicas;
   #index;
   #socket = null;
+  #leaving = null;  // the socket of the replica that is being left, open until the next one has taken over
   #attempt = 0;
   #timer = null;
   #round = 0;
@@ -69,15 +70,25 @@ export class Live extends EventTarget {
 
   stop() {
     this.#drop();
+    this.settled();
     this.#tell('stopped');
   }
 
-  // Leaves this replica for another.
+  // Goes to another replica. The old connection stays until settled(), so that nobody sees the user leave.
   moveTo(index) {
+    this.settled();
+    this.#leaving = this.#socket;
+    this.#socket = null;
     this.#drop();
     this.#index = index;
     this.#attempt = 0;
     this.#open();
+  }
+
+  // The present connection has taken over.
+  settled() {
+    this.#leaving?.disconnect();
+    this.#leaving = null;
   }
 
   // Resolves with the acknowledgement's data, or rejects with an Error that has the server's words.

@@ -101,6 +101,7 @@ async function connected() {
   for (;;) {
     try {
       const users = await live.ask('user:connected', me);
+      live.settled();
       online.clear();
       for (const name of Object.keys(users)) online.add(name);
       showOnline();
