@@ -2,6 +2,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "sesior/socketio/json.hpp"
 
 namespace sesior::socketio {
 namespace {
@@ -222,6 +223,19 @@ TEST(JsonText, KnowsUtf8) {
   EXPECT_TRUE(IsValidUtf8("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"));
   EXPECT_FALSE(IsValidUtf8("\xed\xa0\x80"));
   EXPECT_FALSE(IsValidUtf8("a\xc3"));
+}
+
+TEST(Json, MakesText) {
+  EXPECT_EQ(
+      Json::Array(nullptr, true, 7, -1.5, "a\"b", std::string("c"), Json::Object({{"x", 1}, {"y", Json::Array()}}))
+          .text(),
+      R"([null,true,7,-1.5,"a\"b","c",{"x":1,"y":[]}])");
+  EXPECT_EQ(Json::Array(JsonValue("{\"n\": 12345678901234567890}")).text(), "[{\"n\": 12345678901234567890}]");
+  EXPECT_EQ(Json(1.0 / 0.0).text(), "null");
+  EXPECT_EQ(Json(0.1).text(), "0.1");
+  EXPECT_EQ(Json(1e300).text(), "1e+300");
+  EXPECT_EQ(Json::Object({}).text(), "{}");
+  EXPECT_EQ(Json("\xff").text(), "\"\xef\xbf\xbd\"");
 }
 
 }  // namespace

@@ -1,0 +1,50 @@
+// Bus: takes broadcasts to all replicas and brings them back, to every thread of this one.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sesior/base/done.hpp"
+#include "sesior/socketio/frame.hpp"
+
+namespace sesior::realtime {
+
+// Which sockets of a namespace: those in any of `rooms` (empty: all), without those in any of `except`. Every socket is
+// in a room named by its id.
+struct Selection {
+  std::vector<std::string> rooms;
+  std::vector<std::string> except;
+};
+
+struct Broadcast {
+  std::string nsp = "/";
+  Selection to;
+  std::string args;                      // JSON array: the event's name and its arguments
+  std::vector<std::string> attachments;  // what placeholders in `args` stand for, at most 10
+  bool is_volatile = false;
+};
+
+// A broadcast on its way to sockets: encoded once in the process, shared by all threads and sockets. Immutable.
+struct EncodedBroadcast {
+  std::string nsp;
+  Selection to;
+  bool is_volatile = false;
+  socketio::FramePtr frame;
+
+  static std::shared_ptr<const EncodedBroadcast> From(const Broadcast& broadcast);
+};
+
+// Delivery:  as the session service has it: one order per namespace, the same for all replicas; gaps are told (metrics,
+//            logs) and never silent.
+// Threading: thread-safe. `done` comes on any thread, never inside Publish; it must not block.
+// Errors:    as Publish of sesior.broadcast.v1, kUnavailable above all. On an error it is not known whether the
+// broadcast
+//            went out unless the status says so.
+class Bus {
+ public:
+  virtual ~Bus() = default;
+  virtual void Publish(Broadcast broadcast, Done<void> done) = 0;
+};
+
+}  // namespace sesior::realtime

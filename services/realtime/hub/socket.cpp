@@ -1,0 +1,190 @@
+#include "services/realtime/hub/socket.hpp"
+
+#include <algorithm>
+#include <deque>
+
+#include "absl/container/flat_hash_map.h"
+#include "services/realtime/hub/hub.hpp"
+#include "services/realtime/hub/room.hpp"
+
+namespace sesior::realtime::hub {
+
+// -- Reply, Event --
+
+void Reply::SendArgs(const Json& args, std::span<const std::string> attachments) && {
+  const std::shared_ptr<Socket> socket = socket_.lock();
+  if (!wanted_ || !socket || socket->link_ == nullptr) return;
+  wanted_ = false;
+  socket->link_->SendAck(id_, args.text(), attachments);
+}
+
+Json Event::args() const {
+  std::string text = "[";
+  for (std::size_t i = 0; i < arg_count(); ++i) {
+    if (i > 0) text.push_back(',');
+    text.append(arg(i).text());
+  }
+  text.push_back(']');
+  return Json::Raw(std::move(text));
+}
+
+// -- Target --
+
+Target&& Target::To(std::string room) && {
+  to_.rooms.push_back(std::move(room));
+  return std::move(*this);
+}
+
+Target&& Target::Except(std::string room) && {
+  to_.except.push_back(std::move(room));
+  return std::move(*this);
+}
+
+Target&& Target::Volatile() && {
+  is_volatile_ = true;
+  return std::move(*this);
+}
+
+Target&& Target::Local() && {
+  local_ = true;
+  return std::move(*this);
+}
+
+void Target::EmitArgs(Json args, std::vector<std::string> attachments, Done<void> done) && {
+  if (!done) done = [](absl::Status) {};  // the bus counts what fails
+  if (local_) {
+    nsp_.Deliver(to_, socketio::EncodeEvent(nsp_.name(), args.text(), attachments), is_volatile_);
+    nsp_.hub().loop().Post([done = std::move(done)]() mutable { std::move(done)(absl::OkStatus()); });
+    return;
+  }
+  nsp_.hub().bus().Publish({nsp_.name(), std::move(to_), std::move(args).text(), std::move(attachments), is_volatile_},
+                           std::move(done));
+}
+
+// -- Socket --
+
+struct Socket::Extra {
+  struct PendingAck {
+    AckHandler on_ack;
+    std::unique_ptr<Loop::Timer> timer;
+  };
+  std::string auth;
+  absl::flat_hash_map<std::uint64_t, PendingAck> acks;
+  std::deque<Work> work;
+  bool working = false;
+};
+
+Socket::Socket(Namespace& nsp, Link& link, std::string id, std::string auth)
+    : nsp_(nsp), link_(&link), id_(std::move(id)) {
+  if (auth != "{}") extra().auth = std::move(auth);
+}
+
+Socket::~Socket() = default;
+
+Loop& Socket::loop() const { return nsp_.hub().loop(); }
+
+Socket::Extra& Socket::extra() {
+  if (!extra_) extra_ = std::make_unique<Extra>();
+  return *extra_;
+}
+
+JsonValue Socket::auth() const { return extra_ && !extra_->auth.empty() ? JsonValue(extra_->auth) : JsonValue("{}"); }
+
+void Socket::ForgetAuth() {
+  if (!extra_) return;
+  extra_->auth = {};
+  ForgetEmptyExtra();
+}
+
+void Socket::ForgetEmptyExtra() {
+  if (extra_ && extra_->auth.empty() && extra_->acks.empty() && extra_->work.empty() && !extra_->working)
+    extra_.reset();
+}
+
+SendResult Socket::EmitArgs(const Json& args, std::span<const std::string> attachments, bool is_volatile) {
+  if (!connected()) return SendResult::kDropped;
+  return link_->Send(socketio::EncodeEvent(nsp_.name(), args.text(), attachments), is_volatile);
+}
+
+void Socket::EmitWithAck(const Json& args, std::chrono::milliseconds timeout, AckHandler on_ack) {
+  absl::Status error;
+  if (!connected()) {
+    error = absl::CancelledError("the socket has disconnected");
+  } else if (extra().acks.size() >= nsp_.hub().options().max_pending_acks) {
+    error = absl::ResourceExhaustedError("the socket has too many acknowledgements pending");
+  }
+  if (!error.ok()) {
+    loop().Post([on_ack = std::move(on_ack), error = std::move(error)]() mutable { std::move(on_ack)(error); });
+    return;
+  }
+  const std::uint64_t id = nsp_.last_ack_id_++;
+  auto on_timeout = [weak = weak(), id] {
+    const std::shared_ptr<Socket> socket = weak.lock();
+    if (!socket || !socket->extra_) return;
+    auto pending = socket->extra_->acks.extract(id);
+    if (pending)
+      std::move(pending.mapped().on_ack)(absl::DeadlineExceededError("the client has not acknowledged in time"));
+  };
+  extra().acks.emplace(id, Extra::PendingAck{std::move(on_ack), loop().After(timeout, std::move(on_timeout))});
+  link_->Send(socketio::EncodeEvent(nsp_.name(), args.text(), {}, id), false);
+}
+
+void Socket::OnAck(std::uint64_t id, const socketio::Packet& packet) {
+  if (!extra_) return;
+  auto pending = extra_->acks.extract(id);
+  if (pending) std::move(pending.mapped().on_ack)(&packet);
+  ForgetEmptyExtra();
+}
+
+void Socket::FailAcks() {
+  if (!extra_) return;
+  auto acks = std::exchange(extra_->acks, {});
+  for (auto& [id, pending] : acks) std::move(pending.on_ack)(absl::CancelledError("the socket has disconnected"));
+}
+
+Target Socket::Broadcast() { return Target(nsp_, {{}, {id_}}); }
+Target Socket::To(std::string room) { return Target(nsp_, {{std::move(room)}, {id_}}); }
+
+bool Socket::Join(std::string_view room) { return nsp_.Join(*this, room); }
+
+void Socket::Leave(std::string_view room) {
+  if (Room* found = nsp_.FindRoom(room)) nsp_.Leave(*this, *found);
+}
+
+bool Socket::InRoom(std::string_view room) const {
+  return room == id_ || std::any_of(rooms_.begin(), rooms_.end(), [room](const Room* r) { return r->name == room; });
+}
+
+std::vector<std::string> Socket::Rooms() const {
+  std::vector<std::string> names;
+  names.reserve(rooms_.size());
+  for (const Room* room : rooms_) names.push_back(room->name);
+  return names;
+}
+
+void Socket::Disconnect(bool close) {
+  if (link_ != nullptr) link_->Disconnect(close);
+}
+
+bool Socket::InOrder(Work work) {
+  Extra& mine = extra();
+  if (mine.work.size() >= nsp_.hub().options().max_queued_work) return false;
+  mine.work.push_back(std::move(work));
+  if (!std::exchange(mine.working, true)) {
+    loop().Post([self = shared_from_this()] { self->RunNextWork(); });
+  }
+  return true;
+}
+
+void Socket::RunNextWork() {
+  if (extra_->work.empty()) {
+    extra_->working = false;
+    return ForgetEmptyExtra();
+  }
+  Work work = std::move(extra_->work.front());
+  extra_->work.pop_front();
+  // A finished work posts the next: however many end at once, the stack stays flat.
+  std::move(work)(*this, [self = shared_from_this()] { self->loop().Post([self] { self->RunNextWork(); }); });
+}
+
+}  // namespace sesior::realtime::hub
