@@ -32,7 +32,7 @@ TEST(Record, IsNewAsConnectRedisWritesIt) {
   EXPECT_EQ(*NewRecord(cookie, "{}", 0, {}),
             R"({"cookie":{"originalMaxAge":null,"partitioned":true,"priority":"high","expires":null,"secure":true,)"
             R"("httpOnly":false,"domain":"example.com","path":"/app","sameSite":"none"}})");
-  EXPECT_EQ(ReasonOf(NewRecord(cookie, R"({"cookie":{}})", 0, {}).status()), "MEMBER_RESERVED");
+  EXPECT_EQ(ReasonOf(NewRecord(cookie, R"({"cookie":{}})", 0, {}).status()), "RESERVED_MEMBER");
 }
 
 TEST(Record, NeedsACookieObject) {

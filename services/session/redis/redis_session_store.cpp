@@ -1,0 +1,280 @@
+#include "services/session/redis/redis_session_store.hpp"
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "sesior/base/string_view.hpp"
+
+namespace sesior::session::redis {
+
+namespace {
+
+std::string ClaimKey(const ClaimMove& move) {
+  return absl::StrCat("sesior:claim:{", move.name_space, ":", move.value, "}");
+}
+
+void AddMoves(Arguments& arguments, std::vector<ClaimMove>& moves) {
+  arguments.Add(static_cast<std::int64_t>(moves.size()));
+  for (ClaimMove& move : moves) {
+    arguments.Add(ClaimKey(move)).Add(std::move(move.expected)).Add(std::move(move.next));
+  }
+}
+
+void AddAnnouncement(Arguments& arguments, std::optional<StoreAnnouncement>& announcement) {
+  if (!announcement) {
+    arguments.Add("0");
+    return;
+  }
+  arguments.Add("1").Add(std::move(announcement->name_space)).Add(std::move(announcement->payload));
+  arguments.Add(announcement->only_if_online ? "1" : "0");
+}
+
+std::string OptionalMillis(const std::optional<std::chrono::milliseconds>& value) {
+  return value ? std::to_string(value->count()) : std::string();
+}
+
+std::optional<std::chrono::milliseconds> Ttl(std::int64_t millis) {
+  return millis < 0 ? std::nullopt : std::optional(std::chrono::milliseconds(millis));
+}
+
+// "<reason> <request id>"
+int TombReason(std::string_view text) {
+  int reason = 0;
+  return absl::SimpleAtoi(ToAbsl(text.substr(0, text.find(' '))), &reason) ? reason : 0;
+}
+
+absl::StatusOr<StoreReply> Parse(const Reply& reply) {
+  // What the scripts answer: an outcome's name, then what common.lua says at reply().
+  const auto at = [&reply](std::size_t i) { return i < reply.size() ? reply[i].text() : std::string_view(); };
+  const std::string_view outcome = at(0);
+  StoreReply result;
+  if (outcome == "MISSING") {
+    result.outcome = StoreOutcome::kMissing;
+    return result;
+  }
+  if (outcome == "GONE") {
+    result.outcome = StoreOutcome::kGone;
+    result.end_reason = TombReason(at(1));
+    return result;
+  }
+  if (outcome == "EXISTS") {
+    result.outcome = StoreOutcome::kExists;
+    return result;
+  }
+  if (outcome == "TAKEN") {
+    result.outcome = StoreOutcome::kTaken;
+    result.taken_index = static_cast<std::size_t>(reply[1].number());
+    result.taken_text = std::string(at(2));
+    return result;
+  }
+  if (outcome == "OK") {
+    result.outcome = StoreOutcome::kOk;
+  } else if (outcome == "CONFLICT") {
+    result.outcome = StoreOutcome::kConflict;
+  } else if (outcome == "REPLAY") {
+    result.outcome = StoreOutcome::kReplay;
+  } else {
+    return absl::InternalError("a session script gave an answer without meaning");
+  }
+  if (reply.size() < 14) return result;  // outcomes without a state
+  result.replay = std::string(at(1));
+  result.position.epoch = std::string(at(2));
+  result.position.offset = static_cast<std::uint64_t>(reply[3].number());
+  StoredSession& session = result.session;
+  session.record = std::string(at(4));
+  session.etag = std::string(at(5));
+  session.revision = static_cast<std::uint64_t>(reply[6].number());
+  session.foreign_writer = at(7) == "1";
+  session.created_ms = reply[8].number();
+  session.absolute_expiry_ms = reply[9].number();
+  if (!at(10).empty()) session.own_idle = std::chrono::milliseconds(reply[10].number());
+  session.user_id = std::string(at(11));
+  session.claims = DecodeClaims(at(12));
+  session.ttl = Ttl(reply[13].number());
+  return result;
+}
+
+// The most common way to end: parse, then hand on. `record` fills in what the caller had sent and Redis did not echo.
+Client::Done Parsed(Done<StoreReply> done, std::string record = {}) {
+  return [done = std::move(done), record = std::move(record)](absl::StatusOr<Reply> reply) mutable {
+    if (!reply.ok()) return std::move(done)(reply.status());
+    absl::StatusOr<StoreReply> result = Parse(*reply);
+    if (result.ok() && result->outcome == StoreOutcome::kOk && !record.empty()) {
+      result->session.record = std::move(record);
+    }
+    std::move(done)(std::move(result));
+  };
+}
+
+}  // namespace
+
+RedisSessionStore::RedisSessionStore(Client& client, StoreOptions options, const Clock& clock)
+    : client_(client), options_(std::move(options)), clock_(clock) {}
+
+void RedisSessionStore::AddKeys(Arguments& arguments, const SessionId& id) const {
+  const std::string sess = absl::StrCat(options_.key_prefix, id.text());
+  arguments.Add(sess);
+  arguments.Add(absl::StrCat("sesior:meta:{", sess, "}"));
+  arguments.Add(absl::StrCat("sesior:tomb:{", sess, "}"));
+}
+
+void RedisSessionStore::AddEnvironment(Arguments& arguments, const SessionId& id) const {
+  arguments.Add(id.text()).Add(clock_.WallMillis()).Add(client_.server().master_replid);
+  arguments.Add(options_.foreign_absolute_ttl.count()).Add(options_.tombstone.count());
+}
+
+Arguments RedisSessionStore::SessionArguments(const SessionId& id, std::size_t more) const {
+  Arguments arguments;
+  arguments.Reserve(8 + more);
+  AddKeys(arguments, id);
+  AddEnvironment(arguments, id);
+  return arguments;
+}
+
+void RedisSessionStore::Read(SessionId id, std::string request_id, Done<StoreReply> done) {
+  Arguments arguments = SessionArguments(id, 1);
+  arguments.Add(std::move(request_id));
+  client_.Run(ScriptId::kRead, 3, std::move(arguments), Parsed(std::move(done)));
+}
+
+void RedisSessionStore::Create(StoreCreate create, Done<StoreReply> done) {
+  Arguments arguments = SessionArguments(create.id, 14);
+  StoreEffects& effects = create.effects;
+  arguments.Add(std::move(effects.request_id)).Add(std::move(effects.result));
+  arguments.Add(create.record).Add(Sha1Hex(create.record)).Add(create.ttl.count()).Add(create.absolute_expiry_ms);
+  arguments.Add(OptionalMillis(create.own_idle)).Add(std::move(create.user_id));
+  arguments.Add(effects.claims ? EncodeClaims(*effects.claims) : std::string());
+  AddMoves(arguments, effects.claim_moves);
+  AddAnnouncement(arguments, effects.announcement);
+  client_.Run(ScriptId::kCreate, 3, std::move(arguments), Parsed(std::move(done), std::move(create.record)));
+}
+
+void RedisSessionStore::Update(StoreUpdate update, Done<StoreReply> done) {
+  Arguments arguments = SessionArguments(update.id, 20);
+  StoreEffects& effects = update.effects;
+  arguments.Add(std::move(effects.request_id)).Add(std::move(effects.result));
+  arguments.Add(std::move(update.expected_etag)).Add(static_cast<std::int64_t>(update.expected_revision));
+  std::string record;
+  if (update.record) {
+    record = *std::move(update.record);
+    arguments.Add("1").Add(record).Add(Sha1Hex(record));
+  } else {
+    arguments.Add("0").Add("").Add("");
+  }
+  arguments.Add(OptionalMillis(update.ttl));
+  arguments.Add(effects.claims ? "1" : "0").Add(effects.claims ? EncodeClaims(*effects.claims) : std::string());
+  AddMoves(arguments, effects.claim_moves);
+  AddAnnouncement(arguments, effects.announcement);
+  if (effects.presence) {
+    StorePresenceChange& presence = *effects.presence;
+    arguments.Add("1").Add(std::move(presence.name_space)).Add(std::move(presence.key));
+    arguments.Add(std::move(presence.value_json)).Add(std::move(presence.left_payload));
+  } else {
+    arguments.Add("0");
+  }
+  client_.Run(ScriptId::kUpdate, 3, std::move(arguments), Parsed(std::move(done), std::move(record)));
+}
+
+void RedisSessionStore::Touch(SessionId id, std::chrono::milliseconds idle, Done<StoreReply> done) {
+  Arguments arguments = SessionArguments(id, 1);
+  arguments.Add(idle.count());
+  client_.Run(ScriptId::kTouch, 3, std::move(arguments), [done = std::move(done)](absl::StatusOr<Reply> reply) mutable {
+    if (!reply.ok()) return std::move(done)(reply.status());
+    absl::StatusOr<StoreReply> result = Parse(*reply);
+    if (result.ok() && result->outcome == StoreOutcome::kOk && reply->size() == 2) {
+      result->session.ttl = Ttl((*reply)[1].number());
+    }
+    std::move(done)(std::move(result));
+  });
+}
+
+void RedisSessionStore::Regenerate(StoreRegenerate regenerate, Done<StoreReply> done) {
+  StoreCreate& next = regenerate.next;
+  StoreEffects& effects = next.effects;
+  Arguments arguments;
+  arguments.Reserve(40);
+  AddKeys(arguments, regenerate.old_id);
+  AddKeys(arguments, next.id);
+  AddEnvironment(arguments, regenerate.old_id);
+  arguments.Add(std::move(effects.request_id)).Add(std::move(effects.result));
+  arguments.Add(next.record).Add(Sha1Hex(next.record)).Add(next.ttl.count()).Add(next.absolute_expiry_ms);
+  arguments.Add(OptionalMillis(next.own_idle)).Add(std::move(next.user_id));
+  arguments.Add(effects.claims ? EncodeClaims(*effects.claims) : std::string());
+  arguments.Add(next.id.text()).Add(std::move(regenerate.expected_etag));
+  arguments.Add(static_cast<std::int64_t>(regenerate.expected_revision));
+  arguments.Add(std::int64_t{regenerate.reason}).Add(regenerate.move_presence ? "1" : "0");
+  AddMoves(arguments, effects.claim_moves);
+  AddAnnouncement(arguments, effects.announcement);
+  client_.Run(ScriptId::kRegenerate, 6, std::move(arguments), Parsed(std::move(done), std::move(next.record)));
+}
+
+void RedisSessionStore::Destroy(SessionId id, std::string etag, int reason, std::string request_id,
+                                Done<StoreReply> done) {
+  Arguments arguments = SessionArguments(id, 3);
+  arguments.Add(std::move(request_id)).Add(std::move(etag)).Add(std::int64_t{reason});
+  client_.Run(ScriptId::kDestroy, 3, std::move(arguments), Parsed(std::move(done)));
+}
+
+void RedisSessionStore::Publish(std::string name_space, std::string payload, std::string request_id,
+                                Done<StoreReply> done) {
+  Arguments arguments;
+  const bool remembered = !request_id.empty();
+  if (remembered) arguments.Add(absl::StrCat("sesior:pub:{", name_space, "}:", request_id));
+  arguments.Add(name_space).Add(std::move(payload)).Add(clock_.WallMillis()).Add(client_.server().master_replid);
+  client_.Run(ScriptId::kPublish, remembered ? 1 : 0, std::move(arguments),
+              [done = std::move(done), name_space = std::move(name_space)](absl::StatusOr<Reply> reply) mutable {
+                if (!reply.ok()) return std::move(done)(reply.status());
+                StoreReply result;
+                if (reply->size() != 2) return std::move(done)(absl::InternalError("publish script: bad answer"));
+                result.outcome = (*reply)[0].text() == "OK" ? StoreOutcome::kOk : StoreOutcome::kReplay;
+                const std::string_view text = (*reply)[1].text();
+                const std::size_t blank = text.find(' ');
+                result.position.name_space = std::move(name_space);
+                result.position.epoch = std::string(text.substr(0, blank));
+                (void)absl::SimpleAtoi(ToAbsl(text.substr(blank + 1)), &result.position.offset);
+                std::move(done)(std::move(result));
+              });
+}
+
+void RedisSessionStore::Positions(std::vector<std::string> name_spaces, Done<std::vector<StorePosition>> done) {
+  // One HMGET each, all in one write; they answer in order.
+  struct Gathering {
+    std::vector<StorePosition> positions;
+    std::size_t answered = 0;
+    absl::Status status;
+    Done<std::vector<StorePosition>> done;
+  };
+  auto gathering = std::make_shared<Gathering>();
+  gathering->positions.resize(name_spaces.size());
+  gathering->done = std::move(done);
+  if (name_spaces.empty()) {
+    client_.Command(Arguments().Add("ECHO").Add(""), [gathering](absl::StatusOr<Reply> reply) {
+      if (!reply.ok()) return std::move(gathering->done)(reply.status());
+      std::move(gathering->done)(std::move(gathering->positions));
+    });
+    return;
+  }
+  for (std::size_t i = 0; i < name_spaces.size(); ++i) {
+    gathering->positions[i].name_space = name_spaces[i];
+    Arguments arguments;
+    arguments.Add("HMGET").Add(absl::StrCat("sesior:seq:{", name_spaces[i], "}")).Add("n").Add("c");
+    client_.Command(std::move(arguments),
+                    [gathering, i, replid = client_.server().master_replid](absl::StatusOr<Reply> reply) {
+                      if (!reply.ok()) {
+                        gathering->status = reply.status();
+                      } else if (reply->size() == 2) {
+                        StorePosition& position = gathering->positions[i];
+                        position.offset = static_cast<std::uint64_t>((*reply)[0].number());
+                        position.epoch = absl::StrCat(replid, "-", ToAbsl((*reply)[1].text()));
+                      }
+                      if (++gathering->answered < gathering->positions.size()) return;
+                      if (!gathering->status.ok()) return std::move(gathering->done)(gathering->status);
+                      std::move(gathering->done)(std::move(gathering->positions));
+                    });
+  }
+}
+
+}  // namespace sesior::session::redis

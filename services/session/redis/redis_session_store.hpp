@@ -1,0 +1,46 @@
+// SessionStore on Redis: every call is one script (scripts/*.lua say what each does).
+// Keys: sess:<id>, sesior:meta:{sess:<id>}, sesior:tomb:{sess:<id>}, sesior:claim:{<namespace>:<value>},
+// sesior:seq:{<namespace>}, sesior:on:{<namespace>}:*.
+// Threading: confined to the client's thread.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "services/session/domain/session_store.hpp"
+#include "services/session/redis/client.hpp"
+#include "sesior/base/clock.hpp"
+
+namespace sesior::session::redis {
+
+struct StoreOptions {
+  std::string key_prefix = "sess:";                   // connect-redis's `prefix`
+  std::chrono::milliseconds tombstone{3'600'000};     // at least so long, or the rest of the record's TTL
+  std::chrono::milliseconds foreign_absolute_ttl{0};  // absolute limit of sessions others made; 0: none
+};
+
+class RedisSessionStore final : public SessionStore {
+ public:
+  RedisSessionStore(Client& client, StoreOptions options, const Clock& clock);
+
+  void Read(SessionId id, std::string request_id, Done<StoreReply> done) override;
+  void Create(StoreCreate create, Done<StoreReply> done) override;
+  void Update(StoreUpdate update, Done<StoreReply> done) override;
+  void Touch(SessionId id, std::chrono::milliseconds idle, Done<StoreReply> done) override;
+  void Regenerate(StoreRegenerate regenerate, Done<StoreReply> done) override;
+  void Destroy(SessionId id, std::string etag, int reason, std::string request_id, Done<StoreReply> done) override;
+  void Publish(std::string name_space, std::string payload, std::string request_id, Done<StoreReply> done) override;
+  void Positions(std::vector<std::string> name_spaces, Done<std::vector<StorePosition>> done) override;
+
+ private:
+  Arguments SessionArguments(const SessionId& id, std::size_t more) const;
+  void AddKeys(Arguments& arguments, const SessionId& id) const;
+  void AddEnvironment(Arguments& arguments, const SessionId& id) const;
+
+  Client& client_;
+  const StoreOptions options_;
+  const Clock& clock_;
+};
+
+}  // namespace sesior::session::redis

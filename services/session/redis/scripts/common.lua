@@ -1,0 +1,202 @@
+-- Stands before every script. All keys of one session share a slot; claims, presence and counters are reached by names
+-- built here, which a single primary allows (see services/session/README.md about clusters).
+-- Writes that may need memory come before any other write of a step: so a full Redis refuses the step as a whole.
+local call = redis.call
+local HINTS = 'sesior:ev'
+local META_SLACK_MS = 86400000  -- a sidecar outlives its record by this, for sessions that Express alone keeps alive
+local KEPT_REQUESTS = 16
+
+local function num(value) return string.format('%.0f', value) end
+
+-- Grows always, even when the sidecar was lost: see session_store.hpp.
+local function next_revision(previous, now)
+  return num(math.max((tonumber(previous) or 0) + 1, tonumber(now)))
+end
+
+local function claim_key(ns, value) return 'sesior:claim:{' .. ns .. ':' .. value .. '}' end
+local function online_key(ns, part) return 'sesior:on:{' .. ns .. '}:' .. part end
+
+-- Takes the namespace's next number and sends the broadcast under it.
+local function announce(replid, now, ns, payload)
+  local key = 'sesior:seq:{' .. ns .. '}'
+  local offset = call('HINCRBY', key, 'n', 1)
+  local born
+  if offset == 1 then
+    born = now
+    call('HSET', key, 'c', born)
+  else
+    born = call('HGET', key, 'c')
+  end
+  local epoch = replid .. '-' .. born
+  call('PUBLISH', 'sesior:bc:{' .. ns .. '}', epoch .. ' ' .. num(offset) .. '\n' .. payload)
+  return epoch, num(offset)
+end
+
+-- Presence. An entry is packed: since, revision, key, value, left payload, replicas...
+local ENTRY_FIXED = 5
+
+local function put_entry(ns, sid, entry)
+  call('HSET', online_key(ns, 'e'), sid, cmsgpack.pack(entry))
+end
+
+local function get_entry(ns, sid)
+  local packed = call('HGET', online_key(ns, 'e'), sid)
+  return packed and cmsgpack.unpack(packed)
+end
+
+local function set_face(ns, sid, entry, revision, key, value, left)
+  if tonumber(revision) < tonumber(entry[2]) then return end
+  if entry[3] ~= key then
+    call('ZADD', online_key(ns, 'k'), 0, key .. '\0' .. sid)
+    call('ZREM', online_key(ns, 'k'), entry[3] .. '\0' .. sid)
+  end
+  entry[2], entry[3], entry[4], entry[5] = revision, key, value, left
+  put_entry(ns, sid, entry)
+end
+
+local function erase_entry(ns, sid, entry)
+  call('HDEL', online_key(ns, 'e'), sid)
+  call('ZREM', online_key(ns, 's'), sid)
+  call('ZREM', online_key(ns, 'k'), entry[3] .. '\0' .. sid)
+  for i = ENTRY_FIXED + 1, #entry do call('SREM', online_key(ns, 'r:' .. entry[i]), sid) end
+end
+
+-- The session is offline, whatever its replicas think.
+local function take_offline(ns, sid, entry, replid, now)
+  erase_entry(ns, sid, entry)
+  if entry[5] ~= '' then announce(replid, now, ns, entry[5]) end
+end
+
+-- `replica` has no socket of the session any more. True when that was the last one.
+local function leave(ns, sid, replica, replid, now)
+  call('SREM', online_key(ns, 'r:' .. replica), sid)
+  local entry = get_entry(ns, sid)
+  if not entry then return false end
+  for i = #entry, ENTRY_FIXED + 1, -1 do
+    if entry[i] == replica then table.remove(entry, i) end
+  end
+  if #entry > ENTRY_FIXED then
+    put_entry(ns, sid, entry)
+    return false
+  end
+  take_offline(ns, sid, entry, replid, now)
+  return true
+end
+
+-- Claims.
+local function release_claims(list, sid)
+  for ns, value, _, nonce in string.gmatch(list or '', '([^\31]*)\31([^\31]*)\31([^\31]*)\31([^\30]*)\30') do
+    local key = claim_key(ns, value)
+    if call('GET', key) == sid .. ' ' .. nonce then call('DEL', key) end
+  end
+end
+
+-- Request ids. Kept as lines "<id> <result>".
+local function find_request(meta, rid)
+  if rid == '' then return nil end
+  local lines = call('HGET', meta, 'q')
+  if not lines then return nil end
+  local _, behind = string.find(lines, '\n' .. rid .. ' ', 1, true)
+  if not behind then return nil end
+  local stop = string.find(lines, '\n', behind, true) or #lines + 1
+  return string.sub(lines, behind + 1, stop - 1)
+end
+
+local function with_request(meta, rid, result)
+  local lines = (call('HGET', meta, 'q') or '') .. '\n' .. rid .. ' ' .. result
+  local _, count = string.gsub(lines, '\n', '')
+  while count > KEPT_REQUESTS do
+    lines = string.sub(lines, string.find(lines, '\n', 2, true))
+    count = count - 1
+  end
+  return lines
+end
+
+-- Ends a session for good: `tomb_text` is "<reason> <request id>".
+local function bury(keys, sid, state, tomb_text, reason, tomb_ms, replid, now)
+  local ttl = tonumber(state.ttl)
+  call('SET', keys.tomb, tomb_text, 'PX', num(math.max(ttl, tonumber(tomb_ms))))
+  call('DEL', keys.sess, keys.meta)
+  release_claims(state.k, sid)
+  for _, ns in ipairs(call('SMEMBERS', 'sesior:on:ns')) do
+    local entry = get_entry(ns, sid)
+    if entry then take_offline(ns, sid, entry, replid, now) end
+  end
+  call('PUBLISH', HINTS, 'end ' .. sid .. ' ' .. reason)
+end
+
+-- The state of a session, or nil and what to answer. Brings the sidecar up to date with what others wrote.
+-- env: sid, now, replid, absolute (ms a session seen for the first time may live; '0': no limit), tomb_ms.
+local REASON_EXPIRED = '6'
+local function load(keys, env)
+  local tomb = call('GET', keys.tomb)
+  if tomb then
+    call('DEL', keys.sess)  -- where a late writer brought it back
+    return nil, {'GONE', tomb}
+  end
+  local v = call('GET', keys.sess)
+  if not v then return nil, {'MISSING'} end
+  local h = redis.sha1hex(v)
+  local m = call('HMGET', keys.meta, 'h', 'r', 'f', 'c', 'a', 'i', 'u', 'k')
+  local state = {v = v, h = h, r = m[2], f = m[3], c = m[4], a = m[5], i = m[6], u = m[7], k = m[8]}
+  state.ttl = call('PTTL', keys.sess)
+  if not m[2] then
+    state.r, state.f, state.c, state.a = env.now, '1', env.now, '0'
+    if env.absolute ~= '0' then state.a = num(tonumber(env.now) + tonumber(env.absolute)) end
+    call('HSET', keys.meta, 'h', h, 'r', state.r, 'f', '1', 'c', state.c, 'a', state.a)
+    if state.ttl > 0 then call('PEXPIRE', keys.meta, num(state.ttl + META_SLACK_MS)) end
+  elseif m[1] ~= h then
+    state.r, state.f = next_revision(m[2], env.now), '1'
+    call('HSET', keys.meta, 'h', h, 'r', state.r, 'f', '1')
+    call('PUBLISH', HINTS, 'up ' .. env.sid .. ' ' .. state.r)
+  end
+  if state.a ~= '0' and tonumber(state.a) <= tonumber(env.now) then
+    bury(keys, env.sid, state, REASON_EXPIRED .. ' ', REASON_EXPIRED, env.tomb_ms, env.replid, env.now)
+    return nil, {'GONE', REASON_EXPIRED .. ' '}
+  end
+  return state
+end
+
+-- An answer with a state: four values about the step, then the ten that C++ reads as StoredSession.
+local function reply(state, outcome, text, epoch, offset)
+  return {outcome, text or '', epoch or '', offset or '', state.v, state.h, state.r, state.f, state.c, state.a,
+          state.i or '', state.u or '', state.k or '', num(state.ttl)}
+end
+
+-- Claim moves: triples of key, expected, next, from ARGV[at] on, after their count. nil, or the answer TAKEN.
+local function check_moves(at)
+  for i = 0, tonumber(ARGV[at]) - 1 do
+    local p = at + 1 + i * 3
+    if ARGV[p + 2] ~= '' then
+      local present = call('GET', ARGV[p])
+      if present and present ~= ARGV[p + 1] then return {'TAKEN', num(i), present} end
+    end
+  end
+end
+
+local function apply_moves(at, ttl)
+  local count = tonumber(ARGV[at])
+  for i = 0, count - 1 do
+    local p = at + 1 + i * 3
+    if ARGV[p + 2] ~= '' then
+      if ttl > 0 then
+        call('SET', ARGV[p], ARGV[p + 2], 'PX', num(ttl + META_SLACK_MS))
+      else
+        call('SET', ARGV[p], ARGV[p + 2])
+      end
+    end
+  end
+  for i = 0, count - 1 do
+    local p = at + 1 + i * 3
+    if ARGV[p + 2] == '' and call('GET', ARGV[p]) == ARGV[p + 1] then call('DEL', ARGV[p]) end
+  end
+  return at + 1 + count * 3
+end
+
+-- The announcement (count 0 or 1, then namespace, payload, only if online). Epoch and offset, or two empty strings.
+local function apply_announcement(at, sid, replid, now)
+  if ARGV[at] == '0' then return '', '' end
+  local ns = ARGV[at + 1]
+  if ARGV[at + 3] == '1' and call('HEXISTS', online_key(ns, 'e'), sid) == 0 then return '', '' end
+  return announce(replid, now, ns, ARGV[at + 2])
+end

@@ -1,0 +1,16 @@
+-- ARGV replica, ttl ms, peer address. Redis's own clock counts: the replicas' clocks may differ.
+local time = call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local fresh = not call('ZSCORE', 'sesior:lease', ARGV[1])
+call('ZADD', 'sesior:lease', num(now + tonumber(ARGV[2])), ARGV[1])
+call('HSET', 'sesior:peer', ARGV[1], ARGV[2] .. ' ' .. ARGV[3])
+local out = {fresh and '1' or '0'}
+local live = call('ZRANGEBYSCORE', 'sesior:lease', '(' .. num(now), '+inf')
+if #live > 0 then
+  local peers = call('HMGET', 'sesior:peer', unpack(live))
+  for i, replica in ipairs(live) do
+    out[#out + 1] = replica
+    out[#out + 1] = string.match(peers[i] or '', ' (.*)') or ''
+  end
+end
+return out

@@ -1,0 +1,8 @@
+-- KEYS request key ('': not remembered). ARGV namespace, payload, now, replid.
+if KEYS[1] then
+  local known = call('GET', KEYS[1])
+  if known then return {'REPLAY', known} end
+end
+local epoch, offset = announce(ARGV[4], ARGV[3], ARGV[1], ARGV[2])
+if KEYS[1] then call('SET', KEYS[1], epoch .. ' ' .. offset, 'PX', 60000) end
+return {'OK', epoch .. ' ' .. offset}

@@ -1,0 +1,20 @@
+-- ARGV now, replid, ms for which our connection has been well. Takes up to 100 entries of one replica whose lease is over.
+local time = call('TIME')
+local clock = time[1] * 1000 + math.floor(time[2] / 1000)
+for _, replica in ipairs(call('ZRANGEBYSCORE', 'sesior:lease', '-inf', num(clock), 'LIMIT', 0, 100)) do
+  local length = string.match(call('HGET', 'sesior:peer', replica) or '', '^%d+') or '0'
+  if tonumber(length) <= tonumber(ARGV[3]) then
+    local taken = 0
+    for _, ns in ipairs(call('SMEMBERS', 'sesior:on:ns')) do
+      for _, sid in ipairs(call('SRANDMEMBER', online_key(ns, 'r:' .. replica), 100 - taken)) do
+        leave(ns, sid, replica, ARGV[2], ARGV[1])
+        taken = taken + 1
+      end
+      if taken >= 100 then return {taken, 1} end
+    end
+    call('ZREM', 'sesior:lease', replica)
+    call('HDEL', 'sesior:peer', replica)
+    return {taken, 1}
+  end
+end
+return {0, 0}

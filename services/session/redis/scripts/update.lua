@@ -1,0 +1,49 @@
+-- KEYS sess meta tomb. ARGV sid now replid absolute tomb_ms, request id, result,
+-- expected etag, expected revision, has record, record, etag, ttl ms ('': keep), has claims, claims;
+-- moves; announcement; presence (count 0 or 1, then namespace, key, value, left).
+local keys = {sess = KEYS[1], meta = KEYS[2], tomb = KEYS[3]}
+local env = {sid = ARGV[1], now = ARGV[2], replid = ARGV[3], absolute = ARGV[4], tomb_ms = ARGV[5]}
+local rid = ARGV[6]
+local state, failure = load(keys, env)
+if not state then return failure end
+local known = find_request(keys.meta, rid)
+if known then return reply(state, 'REPLAY', known) end
+if state.h ~= ARGV[8] or state.r ~= ARGV[9] then return reply(state, 'CONFLICT') end
+local taken = check_moves(16)
+if taken then return taken end
+local has_record, has_claims, px = ARGV[10] == '1', ARGV[14] == '1', ARGV[13]
+if px ~= '' and state.ttl > 0 then
+  state.ttl = tonumber(px)
+elseif px ~= '' then
+  px = ''  -- a key without TTL keeps none
+end
+if has_record then
+  if px ~= '' then
+    call('SET', keys.sess, ARGV[11], 'PX', px)
+  else
+    call('SET', keys.sess, ARGV[11], 'KEEPTTL')
+  end
+  state.h, state.f = ARGV[12], '0'
+elseif px ~= '' then
+  call('PEXPIRE', keys.sess, px)
+end
+if has_claims then state.k = ARGV[15] end
+if has_record or has_claims then
+  state.r = next_revision(state.r, env.now)
+  call('HSET', keys.meta, 'h', state.h, 'r', state.r, 'f', state.f, 'k', state.k or '')
+end
+if rid ~= '' then call('HSET', keys.meta, 'q', with_request(keys.meta, rid, ARGV[7])) end
+if state.ttl > 0 then call('PEXPIRE', keys.meta, num(state.ttl + META_SLACK_MS)) end
+local at = apply_moves(16, state.ttl)
+local presence = at + (ARGV[at] == '0' and 1 or 4)
+if ARGV[presence] == '1' then
+  local ns = ARGV[presence + 1]
+  local entry = get_entry(ns, env.sid)
+  if entry then
+    set_face(ns, env.sid, entry, state.r, ARGV[presence + 2], ARGV[presence + 3], ARGV[presence + 4])
+  end
+end
+local epoch, offset = apply_announcement(at, env.sid, env.replid, env.now)
+if has_record or has_claims then call('PUBLISH', HINTS, 'up ' .. env.sid .. ' ' .. state.r) end
+state.v = ''  -- the caller knows it
+return reply(state, 'OK', '', epoch, offset)
