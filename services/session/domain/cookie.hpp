@@ -35,6 +35,7 @@ enum class CookieVerdict {
   kMalformed,     // not of the form above, or an id SESIOR does not work with, or a header above 16 KiB
   kBadSignature,  // no secret fits
   kGood,
+  kUnknown,  // said by SessionService only: well signed, but there is no such session
 };
 
 struct CookieReading {

@@ -113,7 +113,7 @@ absl::Status CheckNames(const std::vector<JsonMember>& patch, const std::vector<
     if (!is_refused && !IsReservedMember(name)) continue;
     return Error(absl::StatusCode::kInvalidArgument,
                  absl::StrCat("member \"", name, "\" cannot be set by a merge patch"),
-                 {.reason = "RESERVED_MEMBER", .field = name, .retry_after = {}});
+                 {.reason = is_refused ? "CLAIMED_MEMBER" : "RESERVED_MEMBER", .field = name, .retry_after = {}});
   }
   return absl::OkStatus();
 }

@@ -110,10 +110,23 @@ bool IsAbsentRecord(std::string_view record) { return record.empty() || record =
 absl::StatusOr<RecordInfo> InspectRecord(std::string_view record) {
   const absl::StatusOr<std::vector<JsonMember>> members = JsonMembers(record, kAnyDepth);
   if (!members.ok()) return RecordCorrupt();
-  const std::optional<std::string_view> cookie = FindMember(*members, "cookie");
+  RecordInfo info;
+  std::optional<std::string_view> cookie;
+  info.data_json.reserve(record.size());
+  info.data_json.push_back('{');
+  for (const JsonMember& member : *members) {
+    if (member.raw_name == "\"cookie\"" || DecodeJsonString(member.raw_name) == "cookie") {
+      cookie = member.value;
+      continue;
+    }
+    if (info.data_json.size() > 1) info.data_json.push_back(',');
+    info.data_json.append(member.raw_name);
+    info.data_json.push_back(':');
+    info.data_json.append(member.value);
+  }
+  info.data_json.push_back('}');
   if (!cookie || !IsJsonObject(*cookie)) return RecordCorrupt();
   const std::vector<JsonMember> fields = *JsonMembers(*cookie, kAnyDepth);
-  RecordInfo info;
   double max_age = 0;
   const std::optional<std::string_view> text = FindMember(fields, "originalMaxAge");
   // A year's worth of milliseconds has 11 digits; what is no sensible number counts as absent.
@@ -125,21 +138,6 @@ absl::StatusOr<RecordInfo> InspectRecord(std::string_view record) {
 
 std::chrono::milliseconds IdleLimit(const RecordInfo& info, std::chrono::milliseconds default_ttl) {
   return info.original_max_age.value_or(default_ttl);
-}
-
-absl::StatusOr<std::string> RecordData(std::string_view record) {
-  const absl::StatusOr<std::vector<JsonMember>> members = JsonMembers(record, kAnyDepth);
-  if (!members.ok()) return RecordCorrupt();
-  std::string data;
-  data.reserve(record.size());
-  data.push_back('{');
-  for (const JsonMember& member : *members) {
-    if (DecodeJsonString(member.raw_name) == "cookie") continue;
-    if (data.size() > 1) data.push_back(',');
-    absl::StrAppend(&data, ToAbsl(member.raw_name), ":", ToAbsl(member.value));
-  }
-  data.push_back('}');
-  return data;
 }
 
 std::optional<std::string> StringMember(std::string_view record, std::string_view name) {

@@ -33,6 +33,7 @@ struct CookieAttributes {
 // What Express and SESIOR have to know of a record to use it.
 struct RecordInfo {
   std::optional<std::chrono::milliseconds> original_max_age;  // unset: null or absent
+  std::string data_json;                                      // the record without `cookie`: what the application sees
 };
 
 // The record of a new session: `cookie` first, then the members of `data_json`.
@@ -48,8 +49,6 @@ bool IsAbsentRecord(std::string_view record);
 // How long the session lives without use.
 std::chrono::milliseconds IdleLimit(const RecordInfo& info, std::chrono::milliseconds default_ttl);
 
-// `record` without its member `cookie`: what the application may see. kDataLoss as above.
-absl::StatusOr<std::string> RecordData(std::string_view record);
 // The member `name` when it is a string; nullopt when it is absent, of another type, or no valid UTF-8 (a lone
 // surrogate).
 std::optional<std::string> StringMember(std::string_view record, std::string_view name);

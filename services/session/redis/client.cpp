@@ -95,7 +95,6 @@ void Client::Send(std::unique_ptr<Call> call) {
     argv.push_back(argument.data());
     lengths.push_back(argument.size());
   }
-  if (call->script == nullptr) call->arguments = {};  // only a script may have to be sent again
   Call* raw = call.release();
   const int sent = redisAsyncCommandArgv(
       context,
@@ -109,6 +108,7 @@ void Client::Send(std::unique_ptr<Call> call) {
     std::unique_ptr<Call> back(raw);
     return FailSoon(std::move(back->done), RedisUnavailable("Redis is away"));
   }
+  if (raw->script == nullptr) raw->arguments = {};  // only a script may have to be sent again
   ++pending_;
   connection_.Expect();
 }

@@ -176,7 +176,7 @@ void Connection::Adopt(redisAsyncContext* context) {
   context_ = context;
   context->data = this;
   expected_ = 0;
-  redisEnableKeepAlive(&context->c);
+  if (options_.address.unix_path.empty()) redisEnableKeepAlive(&context->c);  // an error on a unix socket
   AttachToAsio(io_, context);
   redisAsyncSetDisconnectCallback(
       context, [](const redisAsyncContext* c, int) { static_cast<Connection*>(c->data)->OnDisconnected(); });

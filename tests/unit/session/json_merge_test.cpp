@@ -93,7 +93,7 @@ TEST(MergePatch, NamesWhatIsWrong) {
            {"{}", R"({"\u0063ookie":null})", kInvalidArgument, "RESERVED_MEMBER", "cookie"},
            {"{}", R"({"__proto__":{}})", kInvalidArgument, "RESERVED_MEMBER", "__proto__"},
            {"{}", R"({"a":1,"save":1})", kInvalidArgument, "RESERVED_MEMBER", "save"},
-           {"{}", R"({"userName":"x"})", kInvalidArgument, "RESERVED_MEMBER", "userName"},
+           {"{}", R"({"userName":"x"})", kInvalidArgument, "CLAIMED_MEMBER", "userName"},
            {"{}", large, kResourceExhausted, "RECORD_TOO_LARGE", "merge_patch_json"},
            {"[]", "{}", kDataLoss, "RECORD_CORRUPT", ""},
            {"{\"a\":", "{}", kDataLoss, "RECORD_CORRUPT", ""},

@@ -106,7 +106,8 @@ local function with_request(meta, rid, result)
   local lines = (call('HGET', meta, 'q') or '') .. '\n' .. rid .. ' ' .. result
   local _, count = string.gsub(lines, '\n', '')
   while count > KEPT_REQUESTS do
-    lines = string.sub(lines, string.find(lines, '\n', 2, true))
+    local second = string.find(lines, '\n', 2, true)
+    lines = string.sub(lines, second)
     count = count - 1
   end
   return lines

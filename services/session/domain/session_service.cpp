@@ -1,0 +1,247 @@
+#include "services/session/domain/session_service.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "services/session/domain/errors.hpp"
+#include "services/session/domain/session_writes.hpp"
+#include "sesior/base/status_macros.hpp"
+
+namespace sesior::session {
+
+namespace {
+
+constexpr std::size_t kMaxWaitingPerSession = 1024;
+constexpr std::size_t kCachedSessions = 20'000;
+constexpr std::size_t kCachedBytes = 64 << 20;
+constexpr std::size_t kMaxRequestId = 64;
+
+absl::Status CheckRequestId(std::string_view id) {
+  const bool good =
+      id.size() <= kMaxRequestId && std::all_of(id.begin(), id.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+      });
+  return good ? absl::OkStatus() : InvalidField("request_id", "must be at most 64 of A-Z a-z 0-9 _ -");
+}
+
+absl::Status CheckWrite(const std::vector<ClaimRequest>& claims, std::string_view request_id) {
+  SESIOR_RETURN_IF_ERROR(CheckRequestId(request_id));
+  return CheckClaims(claims);
+}
+
+}  // namespace
+
+SessionService::SessionService(SessionStore& store, Executor& executor, const Clock& clock, SessionOptions options)
+    : store_(store),
+      executor_(executor),
+      clock_(clock),
+      options_(std::move(options)),
+      signer_(std::make_unique<CookieSigner>(options_.secrets)),
+      queue_(kMaxWaitingPerSession),
+      cache_(kCachedSessions, kCachedBytes) {}
+
+SessionService::~SessionService() = default;
+
+void SessionService::SetSecrets(const std::vector<std::string>& secrets) {
+  signer_ = std::make_unique<CookieSigner>(secrets);
+}
+
+template <typename T>
+void SessionService::Fail(T done, absl::Status status) {
+  executor_.Post([done = std::move(done), status = std::move(status)]() mutable { std::move(done)(status); });
+}
+
+absl::StatusOr<SessionService::Reference> SessionService::Find(const SessionRef& session) {
+  if (!session.id.empty()) {
+    if (!IsUsableSessionId(session.id.text())) return SessionNotFound();
+    return Reference{session.id, false};
+  }
+  CookieReading reading = ReadCookie(session.cookie_header);
+  if (reading.verdict == CookieVerdict::kBadSignature) return SignatureInvalid();
+  if (reading.verdict != CookieVerdict::kGood) return CookieMalformed();
+  return Reference{std::move(reading.id), reading.retired};
+}
+
+absl::StatusOr<SessionView> SessionService::View(SessionId id, StoredSession stored) const {
+  if (IsAbsentRecord(stored.record)) return SessionNotFound();
+  SESIOR_ASSIGN_OR_RETURN(RecordInfo info, InspectRecord(stored.record));
+  SessionView view;
+  view.id = std::move(id);
+  view.data_json = std::move(info.data_json);
+  view.max_age = info.original_max_age;
+  view.idle = stored.own_idle.value_or(IdleLimit(info, options_.default_ttl));
+  view.stored = std::move(stored);
+  return view;
+}
+
+std::string SessionService::SetCookie(const SessionView& view) {
+  std::optional<std::int64_t> expires;
+  if (view.max_age) expires = clock_.WallMillis() + view.max_age->count();
+  return SetCookieText(options_.cookie, signer_->Sign(view.id), expires);
+}
+
+std::chrono::milliseconds SessionService::Bounded(std::chrono::milliseconds idle,
+                                                  std::int64_t absolute_expiry_ms) const {
+  if (absolute_expiry_ms == 0) return idle;
+  const std::chrono::milliseconds rest(absolute_expiry_ms - clock_.WallMillis());
+  return std::max(std::chrono::milliseconds(1), std::min(idle, rest));
+}
+
+void SessionService::ReadInOrder(SessionId id, Done<SessionView> then) {
+  auto shared = std::make_shared<Done<SessionView>>(std::move(then));
+  const auto read = [this, id, shared] {
+    store_.Read(id, {}, [this, id, shared](absl::StatusOr<StoreReply> reply) {
+      if (!reply.ok()) return std::move(*shared)(reply.status());
+      if (reply->outcome == StoreOutcome::kGone) return std::move(*shared)(SessionDestroyed());
+      if (reply->outcome != StoreOutcome::kOk) return std::move(*shared)(SessionNotFound());
+      std::move (*shared)(View(id, std::move(reply->session)));
+    });
+  };
+  // The store answers reads in their order: one holds the session only until it is on its way.
+  if (!queue_.IsBusy(id)) return read();
+  const bool taken = queue_.Run(id, [this, id, read] {
+    read();
+    queue_.Done(id);
+  });
+  if (!taken) Fail(std::move(*shared), TooManyWaiting());
+}
+
+void SessionService::TouchIfDue(SessionView view, bool touch, bool cookie_due, Done<SessionResult> done) {
+  const auto finish = [this](SessionView seen, bool due, Done<SessionResult> end) {
+    SessionResult result;
+    if (due) result.set_cookie = SetCookie(seen);
+    result.session = std::move(seen);
+    std::move(end)(std::move(result));
+  };
+  const std::chrono::milliseconds used = view.stored.ttl ? view.idle - *view.stored.ttl : std::chrono::milliseconds(0);
+  if (!touch || !view.stored.ttl || used < std::min(options_.touch_interval, view.idle / 10)) {
+    return finish(std::move(view), cookie_due, std::move(done));
+  }
+  const SessionId id = view.id;
+  const std::chrono::milliseconds idle = view.idle;
+  store_.Touch(
+      id, idle,
+      [finish, view = std::move(view), cookie_due, done = std::move(done)](absl::StatusOr<StoreReply> reply) mutable {
+        if (!reply.ok()) return std::move(done)(reply.status());
+        if (reply->outcome == StoreOutcome::kGone) return std::move(done)(SessionDestroyed());
+        if (reply->outcome != StoreOutcome::kOk) return std::move(done)(SessionNotFound());
+        view.stored.ttl = reply->session.ttl;
+        finish(std::move(view), cookie_due || view.max_age.has_value(), std::move(done));
+      });
+}
+
+void SessionService::Resolve(std::string cookie_header, bool touch, Done<ResolveResult> done) {
+  CookieReading reading = ReadCookie(cookie_header);
+  if (reading.verdict != CookieVerdict::kGood) {
+    executor_.Post([verdict = reading.verdict, done = std::move(done)]() mutable {
+      std::move(done)(ResolveResult{verdict, std::nullopt, {}});
+    });
+    return;
+  }
+  const auto answer = [](absl::StatusOr<SessionResult> result, Done<ResolveResult> end) {
+    if (absl::IsNotFound(result.status())) return std::move(end)(ResolveResult{CookieVerdict::kUnknown, {}, {}});
+    if (!result.ok()) return std::move(end)(result.status());
+    std::move(end)(ResolveResult{CookieVerdict::kGood, std::move(result->session), std::move(result->set_cookie)});
+  };
+  ReadInOrder(std::move(reading.id), [this, touch, retired = reading.retired, answer,
+                                      done = std::move(done)](absl::StatusOr<SessionView> view) mutable {
+    if (!view.ok()) return answer(view.status(), std::move(done));
+    TouchIfDue(*std::move(view), touch, retired,
+               [answer, done = std::move(done)](absl::StatusOr<SessionResult> result) mutable {
+                 answer(std::move(result), std::move(done));
+               });
+  });
+}
+
+void SessionService::Get(SessionRef session, bool touch, Done<SessionResult> done) {
+  absl::StatusOr<Reference> reference = Find(session);
+  if (!reference.ok()) return Fail(std::move(done), reference.status());
+  ReadInOrder(std::move(reference->id), [this, touch, retired = reference->retired_secret,
+                                         done = std::move(done)](absl::StatusOr<SessionView> view) mutable {
+    if (!view.ok()) return std::move(done)(view.status());
+    TouchIfDue(*std::move(view), touch, retired, std::move(done));
+  });
+}
+
+void SessionService::Touch(SessionRef session, Done<TouchResult> done) {
+  Get(std::move(session), false, [this, done = std::move(done)](absl::StatusOr<SessionResult> result) mutable {
+    if (!result.ok()) return std::move(done)(result.status());
+    const auto before = result->session.stored.ttl;
+    TouchIfDue(std::move(result->session), true, false,
+               [this, before, done = std::move(done)](absl::StatusOr<SessionResult> touched) mutable {
+                 if (!touched.ok()) return std::move(done)(touched.status());
+                 TouchResult out;
+                 const auto ttl = touched->session.stored.ttl;
+                 if (ttl) out.expire_ms = clock_.WallMillis() + ttl->count();
+                 out.touched = ttl != before;
+                 std::move(done)(out);
+               });
+  });
+}
+
+void SessionService::StartWrite(const SessionId& id, std::shared_ptr<Write> write) {
+  if (!queue_.Run(id, [write] { write->Start(); })) write->Refuse(TooManyWaiting());
+}
+
+void SessionService::Create(CreateRequest request, Done<SessionResult> done) {
+  if (absl::Status status = CheckWrite(request.claims, request.request_id); !status.ok()) {
+    return Fail(std::move(done), std::move(status));
+  }
+  const SessionId id =
+      request.request_id.empty() ? SessionId::Generate() : signer_->DeriveId("create", request.request_id);
+  StartWrite(id, std::make_shared<CreateWrite>(*this, id, std::move(request), std::move(done)));
+}
+
+void SessionService::Update(UpdateRequest request, Done<SessionResult> done) {
+  absl::StatusOr<Reference> reference = Find(request.session);
+  if (!reference.ok()) return Fail(std::move(done), reference.status());
+  if (absl::Status status = CheckWrite(request.claims, request.request_id); !status.ok()) {
+    return Fail(std::move(done), std::move(status));
+  }
+  const SessionId id = std::move(reference->id);
+  StartWrite(id,
+             std::make_shared<UpdateWrite>(*this, id, reference->retired_secret, std::move(request), std::move(done)));
+}
+
+void SessionService::Regenerate(RegenerateRequest request, Done<SessionResult> done) {
+  absl::StatusOr<Reference> reference = Find(request.session);
+  if (!reference.ok()) return Fail(std::move(done), reference.status());
+  if (absl::Status status = CheckWrite(request.claims, request.request_id); !status.ok()) {
+    return Fail(std::move(done), std::move(status));
+  }
+  const SessionId id = std::move(reference->id);
+  const SessionId new_id = request.request_id.empty()
+                               ? SessionId::Generate()
+                               : signer_->DeriveId("regenerate\x1f" + id.text(), request.request_id);
+  StartWrite(id, std::make_shared<RegenerateWrite>(*this, id, new_id, std::move(request), std::move(done)));
+}
+
+void SessionService::Destroy(DestroyRequest request, Done<bool> done) {
+  absl::StatusOr<Reference> reference = Find(request.session);
+  if (!reference.ok()) return Fail(std::move(done), reference.status());
+  if (absl::Status status = CheckRequestId(request.request_id); !status.ok()) {
+    return Fail(std::move(done), std::move(status));
+  }
+  absl::StatusOr<std::string> etag = UnquotedEtag(request.etag);
+  if (!etag.ok()) return Fail(std::move(done), etag.status());
+  const SessionId id = std::move(reference->id);
+  struct Step {
+    DestroyRequest request;
+    std::string etag;
+    Done<bool> done;
+  };
+  auto step = std::make_shared<Step>(Step{std::move(request), *std::move(etag), std::move(done)});
+  const bool taken = queue_.Run(id, [this, id, step] {
+    store_.Destroy(id, std::move(step->etag), step->request.reason, std::move(step->request.request_id),
+                   [this, id, step](absl::StatusOr<StoreReply> reply) {
+                     cache_.Erase(id);
+                     queue_.Done(id);
+                     if (!reply.ok()) return std::move(step->done)(reply.status());
+                     if (reply->outcome == StoreOutcome::kConflict) return std::move(step->done)(EtagMismatch());
+                     std::move(step->done)(reply->outcome == StoreOutcome::kOk);
+                   });
+  });
+  if (!taken) Fail(std::move(step->done), TooManyWaiting());
+}
+
+}  // namespace sesior::session

@@ -1,0 +1,180 @@
+// SessionService: the rules of sessions. Who may be let in by a cookie, how a change is merged and retried, who may
+// claim a value, when a session is touched, what a new id keeps. What is stored how is SessionStore's.
+//
+// Delivery:  calls on one session run in the order they arrive.
+// Threading: confined to the core executor; `done` runs there, never inside the call.
+// Errors:    of the store (kUnavailable, kDataLoss), and: kNotFound (SESSION_NOT_FOUND, SESSION_DESTROYED),
+//            kUnauthenticated (COOKIE_MALFORMED, SIGNATURE_INVALID) for a reference by cookie, kInvalidArgument with
+//            the field, kAlreadyExists (CLAIM_TAKEN), kAborted (ETAG_MISMATCH, WRITE_CONFLICT), kResourceExhausted
+//            (RECORD_TOO_LARGE, SESSION_BUSY).
+// Shutdown:  destroy it only when the executor runs no more of its work.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "services/session/domain/claim_plan.hpp"
+#include "services/session/domain/cookie.hpp"
+#include "services/session/domain/executor.hpp"
+#include "services/session/domain/json_merge.hpp"
+#include "services/session/domain/record.hpp"
+#include "services/session/domain/session_queue.hpp"
+#include "services/session/domain/session_store.hpp"
+#include "services/session/domain/state_cache.hpp"
+#include "sesior/base/clock.hpp"
+#include "sesior/base/done.hpp"
+
+namespace sesior::session {
+
+struct SessionOptions {
+  CookieAttributes cookie;
+  std::vector<std::string> secrets;                   // at least one
+  std::chrono::milliseconds default_ttl{86'400'000};  // idle limit where the record's originalMaxAge is null
+  std::chrono::milliseconds absolute_ttl{2'592'000'000};
+  std::chrono::milliseconds touch_interval{60'000};  // a session is touched at most so often (or each tenth of its TTL)
+  MergeLimits merge;
+  std::vector<std::string> claimed_members{"userName"};  // set by claims only
+  int update_tries = 8;
+};
+
+// By id, or, when that is empty, by the value of a Cookie header.
+struct SessionRef {
+  SessionId id;
+  std::string cookie_header;
+};
+
+struct SessionView {
+  SessionId id;
+  StoredSession stored;
+  std::string data_json;
+  std::optional<std::chrono::milliseconds> max_age;  // of the cookie
+  std::chrono::milliseconds idle{};
+};
+
+struct SessionResult {
+  SessionView session;
+  std::string set_cookie;                            // one that is due; else empty
+  std::vector<std::optional<std::string>> previous;  // per claim of the request
+};
+
+struct ResolveResult {
+  CookieVerdict verdict = CookieVerdict::kAbsent;
+  std::optional<SessionView> session;  // with kGood
+  std::string set_cookie;
+};
+
+// A broadcast that goes out in the step of a write. Its bytes are made once the write knows the values that claims held
+// before: each pair is a claim's previous_placeholder and the JSON text that takes its place.
+struct Announcement {
+  using Substitutions = std::vector<std::pair<std::string, std::string>>;
+  std::string name_space;
+  bool only_if_online = false;
+  std::function<std::string(const Substitutions&)> payload;
+};
+
+struct CreateRequest {
+  std::string data_json;
+  std::string user_id;
+  std::optional<std::chrono::milliseconds> idle_ttl;
+  std::optional<std::chrono::milliseconds> absolute_ttl;
+  std::vector<ClaimRequest> claims;
+  std::optional<Announcement> announcement;
+  std::string request_id;
+};
+
+struct UpdateRequest {
+  SessionRef session;
+  std::string merge_patch_json;  // empty: {}
+  std::string etag;              // quoted; empty: any version
+  std::vector<ClaimRequest> claims;
+  std::optional<Announcement> announcement;
+  std::optional<StorePresenceChange> presence;
+  bool touch = false;
+  std::string request_id;
+};
+
+struct RegenerateRequest {
+  SessionRef session;
+  std::string etag;
+  bool keep_data = true;
+  int reason = 0;         // sesior.session.v1.EndReason
+  bool rotation = false;  // the same user goes on: limits and presence move along
+  std::string merge_patch_json;
+  std::vector<ClaimRequest> claims;
+  std::string user_id;  // empty: as before
+  std::optional<Announcement> announcement;
+  std::string request_id;
+};
+
+struct DestroyRequest {
+  SessionRef session;
+  std::string etag;
+  int reason = 0;
+  std::string request_id;
+};
+
+struct TouchResult {
+  std::optional<std::int64_t> expire_ms;  // wall clock
+  bool touched = false;
+};
+
+class SessionService {
+ public:
+  // All must outlive the service.
+  SessionService(SessionStore& store, Executor& executor, const Clock& clock, SessionOptions options);
+  ~SessionService();
+
+  void Resolve(std::string cookie_header, bool touch, Done<ResolveResult> done);
+  void Get(SessionRef session, bool touch, Done<SessionResult> done);
+  void Create(CreateRequest request, Done<SessionResult> done);
+  void Update(UpdateRequest request, Done<SessionResult> done);
+  void Touch(SessionRef session, Done<TouchResult> done);
+  void Regenerate(RegenerateRequest request, Done<SessionResult> done);
+  // False: there was no such session.
+  void Destroy(DestroyRequest request, Done<bool> done);
+
+  // The verdict on a cookie, without asking the store.
+  CookieReading ReadCookie(std::string_view header) { return signer_->Read(header, options_.cookie.name); }
+  std::string ClearCookie() const { return ClearCookieText(options_.cookie); }
+  // From now on these sign and verify.
+  void SetSecrets(const std::vector<std::string>& secrets);
+  // What the rules make of a stored session. kNotFound for an absent record.
+  absl::StatusOr<SessionView> View(SessionId id, StoredSession stored) const;
+
+ private:
+  class Write;
+  class CreateWrite;
+  class UpdateWrite;
+  class RegenerateWrite;
+  friend class Write;
+
+  struct Reference {
+    SessionId id;
+    bool retired_secret = false;
+  };
+  absl::StatusOr<Reference> Find(const SessionRef& session);
+  template <typename T>
+  void Fail(T done, absl::Status status);
+  // Reads in the session's order, then calls `then` with the view; NOT_FOUND and so on as status.
+  void ReadInOrder(SessionId id, Done<SessionView> then);
+  void TouchIfDue(SessionView view, bool touch, bool cookie_due, Done<SessionResult> done);
+  void StartWrite(const SessionId& id, std::shared_ptr<Write> write);
+  std::string SetCookie(const SessionView& view);
+  std::chrono::milliseconds Bounded(std::chrono::milliseconds idle, std::int64_t absolute_expiry_ms) const;
+
+  SessionStore& store_;
+  Executor& executor_;
+  const Clock& clock_;
+  const SessionOptions options_;
+  std::unique_ptr<CookieSigner> signer_;
+  SessionQueue queue_;
+  StateCache cache_;
+};
+
+}  // namespace sesior::session

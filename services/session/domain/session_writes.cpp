@@ -1,0 +1,380 @@
+#include "services/session/domain/session_writes.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "services/session/domain/errors.hpp"
+#include "services/session/domain/json_text.hpp"
+#include "sesior/base/status_macros.hpp"
+
+namespace sesior::session {
+
+namespace {
+
+constexpr Backoff::Options kConflictBackoff{.initial = std::chrono::milliseconds(2),
+                                            .max = std::chrono::milliseconds(30)};
+
+absl::Status EndOf(const StoreReply& reply) {
+  return reply.outcome == StoreOutcome::kGone ? SessionDestroyed() : SessionNotFound();
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> UnquotedEtag(std::string_view etag) {
+  if (etag.empty()) return std::string();
+  const bool good = etag.size() == 42 && etag.front() == '"' && etag.back() == '"' &&
+                    etag.substr(1, 40).find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  if (!good) return InvalidField("etag", "must be an etag this service gave out");
+  return std::string(etag.substr(1, 40));
+}
+
+SessionService::Write::Write(SessionService& service, SessionId subject, std::vector<ClaimRequest> claims,
+                             std::optional<Announcement> announcement, std::string request_id, Done<SessionResult> done)
+    : service_(service),
+      subject_(std::move(subject)),
+      claims_(std::move(claims)),
+      announcement_(std::move(announcement)),
+      request_id_(std::move(request_id)),
+      done_(std::move(done)),
+      backoff_(kConflictBackoff) {}
+
+void SessionService::Write::Refuse(absl::Status status) { service_.Fail(std::move(done_), std::move(status)); }
+
+void SessionService::Write::Finish(absl::StatusOr<SessionResult> result) {
+  const std::shared_ptr<Write> keep = shared_from_this();
+  service_.queue_.Done(subject_);
+  std::move(done_)(std::move(result));
+}
+
+void SessionService::Write::FinishWith(SessionId id, StoredSession stored, bool cookie_due) {
+  absl::StatusOr<SessionView> view = service_.View(std::move(id), std::move(stored));
+  if (!view.ok()) return Finish(view.status());
+  SessionResult result;
+  if (cookie_due) result.set_cookie = service_.SetCookie(*view);
+  result.session = *std::move(view);
+  result.previous = std::move(previous_);
+  Finish(std::move(result));
+}
+
+bool SessionService::Write::Judge(const StoreReply& taken) {
+  if (taken.taken_index >= claims_.size()) return false;
+  const std::size_t index = taken.taken_index;
+  const SessionId holder = ClaimHolder(taken.taken_text);
+  if (holder == subject_) {  // ours, from before our sidecar was lost
+    takeovers_[index] = taken.taken_text;
+    TryAgain();
+    return true;
+  }
+  service_.store_.Read(
+      holder, {}, [self = shared_from_this(), index, text = taken.taken_text](absl::StatusOr<StoreReply> reply) {
+        if (!reply.ok()) return self->Finish(reply.status());
+        const ClaimRequest& claim = self->claims_[index];
+        const bool holds =
+            reply->outcome == StoreOutcome::kOk && StringMember(reply->session.record, claim.member) == claim.value;
+        if (holds) return self->Finish(ClaimTaken(claim.member));
+        self->takeovers_[index] = text;
+        self->TryAgain();
+      });
+  return true;
+}
+
+void SessionService::Write::TryAgain() {
+  if (++tries_ >= service_.options_.update_tries) return Finish(WriteConflict(tries_));
+  if (tries_ == 1) return Try();
+  service_.executor_.After(backoff_.Next(), [self = shared_from_this()] { self->Try(); });
+}
+
+absl::StatusOr<std::string> SessionService::Write::WithClaimedMembers(std::string record) const {
+  if (claims_.empty()) return record;
+  std::string patch = "{";
+  for (const ClaimRequest& claim : claims_) {
+    if (patch.size() > 1) patch.push_back(',');
+    absl::StrAppend(&patch, EncodeJsonString(claim.member), ":", EncodeJsonString(claim.value));
+  }
+  patch.push_back('}');
+  return MergePatch(record, patch, service_.options_.merge);
+}
+
+StoreEffects SessionService::Write::Effects(ClaimPlan plan) {
+  StoreEffects effects;
+  previous_ = plan.previous;
+  effects.claim_moves = std::move(plan.moves);
+  if (plan.changes_held) effects.claims = std::move(plan.held);
+  effects.request_id = request_id_;
+  if (!request_id_.empty()) effects.result = EncodePrevious(previous_);
+  if (announcement_) {
+    Announcement::Substitutions substitutions;
+    for (std::size_t i = 0; i < claims_.size(); ++i) {
+      if (claims_[i].previous_placeholder.empty()) continue;
+      substitutions.emplace_back(claims_[i].previous_placeholder,
+                                 previous_[i] ? EncodeJsonString(*previous_[i]) : std::string("null"));
+    }
+    effects.announcement = StoreAnnouncement{announcement_->name_space, announcement_->payload(substitutions),
+                                             announcement_->only_if_online};
+  }
+  return effects;
+}
+
+// Create.
+
+SessionService::CreateWrite::CreateWrite(SessionService& service, SessionId id, CreateRequest request,
+                                         Done<SessionResult> done)
+    : Write(service, id, request.claims, request.announcement, request.request_id, std::move(done)),
+      request_(std::move(request)),
+      id_(std::move(id)) {}
+
+void SessionService::CreateWrite::Try() {
+  const SessionOptions& options = service_.options_;
+  const std::int64_t now = service_.clock_.WallMillis();
+  absl::StatusOr<std::string> record =
+      NewRecord(options.cookie, request_.data_json, now, options.merge, options.claimed_members);
+  if (record.ok()) record = WithClaimedMembers(*std::move(record));
+  if (!record.ok()) {
+    service_.executor_.Post([self = shared_from_this(), this, status = record.status()] { Finish(status); });
+    return;
+  }
+  StoreCreate create;
+  create.id = id_;
+  create.absolute_expiry_ms = now + request_.absolute_ttl.value_or(options.absolute_ttl).count();
+  create.own_idle = request_.idle_ttl;
+  create.ttl = service_.Bounded(request_.idle_ttl.value_or(options.cookie.max_age.value_or(options.default_ttl)),
+                                create.absolute_expiry_ms);
+  create.record = *std::move(record);
+  create.user_id = request_.user_id;
+  create.effects = Effects(PlanClaims(id_, create.record, {}, claims_, takeovers_));
+  service_.store_.Create(std::move(create), [self = shared_from_this(), this](absl::StatusOr<StoreReply> reply) {
+    OnCreated(std::move(reply));
+  });
+}
+
+void SessionService::CreateWrite::OnCreated(absl::StatusOr<StoreReply> reply) {
+  if (!reply.ok()) return Finish(reply.status());
+  switch (reply->outcome) {
+    case StoreOutcome::kOk:
+      return FinishWith(id_, std::move(reply->session), true);
+    case StoreOutcome::kReplay:
+      previous_ = DecodePrevious(reply->replay);
+      return FinishWith(id_, std::move(reply->session), true);
+    case StoreOutcome::kTaken:
+      Judge(*reply);
+      return;
+    default:
+      // The id is in use, or was: a request id used for two calls. The second gets its own session.
+      id_ = SessionId::Generate();
+      return TryAgain();
+  }
+}
+
+// Update.
+
+SessionService::UpdateWrite::UpdateWrite(SessionService& service, SessionId id, bool retired_secret,
+                                         UpdateRequest request, Done<SessionResult> done)
+    : Write(service, std::move(id), request.claims, request.announcement, request.request_id, std::move(done)),
+      request_(std::move(request)),
+      retired_secret_(retired_secret) {}
+
+void SessionService::UpdateWrite::Start() {
+  const StoredSession* known = service_.cache_.Find(subject_);
+  if (known == nullptr) return Load();
+  state_ = *known;
+  is_recalled_ = true;
+  Try();
+}
+
+void SessionService::UpdateWrite::Load() {
+  is_recalled_ = false;
+  service_.store_.Read(subject_, request_id_, [self = shared_from_this(), this](absl::StatusOr<StoreReply> reply) {
+    if (!reply.ok()) return Finish(reply.status());
+    if (reply->outcome == StoreOutcome::kReplay) return OnUpdated(std::move(reply));
+    if (reply->outcome != StoreOutcome::kOk) {
+      service_.cache_.Erase(subject_);
+      return Finish(EndOf(*reply));
+    }
+    state_ = std::move(reply->session);
+    if (absl::StatusOr<SessionView> view = service_.View(subject_, state_); !view.ok()) return Finish(view.status());
+    Try();
+  });
+}
+
+absl::StatusOr<std::optional<StoreUpdate>> SessionService::UpdateWrite::Prepare() {
+  SESIOR_ASSIGN_OR_RETURN(const std::string etag, UnquotedEtag(request_.etag));
+  if (!etag.empty() && etag != state_.etag) return EtagMismatch();
+  std::vector<std::string> refused = service_.options_.claimed_members;
+  for (const HeldClaim& claim : state_.claims) refused.push_back(claim.member);
+  std::string record = state_.record;
+  if (!request_.merge_patch_json.empty()) {
+    SESIOR_ASSIGN_OR_RETURN(record, MergePatch(record, request_.merge_patch_json, service_.options_.merge, refused));
+  }
+  SESIOR_ASSIGN_OR_RETURN(record, WithClaimedMembers(std::move(record)));
+
+  StoreUpdate update;
+  update.id = subject_;
+  update.expected_etag = state_.etag;
+  update.expected_revision = state_.revision;
+  if (record != state_.record) update.record = std::move(record);
+  if (request_.touch) {
+    SESIOR_ASSIGN_OR_RETURN(const SessionView view, service_.View(subject_, state_));
+    update.ttl = service_.Bounded(view.idle, state_.absolute_expiry_ms);
+  }
+  update.effects = Effects(PlanClaims(subject_, state_.record, state_.claims, claims_, takeovers_));
+  update.effects.presence = request_.presence;
+  const bool is_nothing =
+      !update.record && !update.ttl && claims_.empty() && !update.effects.announcement && !update.effects.presence;
+  return is_nothing ? std::nullopt : std::optional(std::move(update));
+}
+
+void SessionService::UpdateWrite::Try() {
+  absl::StatusOr<std::optional<StoreUpdate>> update = Prepare();
+  if (!update.ok() || !*update) {
+    if (is_recalled_) return Load();  // only the truth may refuse, or say that nothing is to be done
+    if (!update.ok()) return Finish(update.status());
+    return FinishWith(subject_, std::move(state_), retired_secret_);
+  }
+  service_.store_.Update(**std::move(update), [self = shared_from_this(), this](absl::StatusOr<StoreReply> reply) {
+    OnUpdated(std::move(reply));
+  });
+}
+
+void SessionService::UpdateWrite::OnUpdated(absl::StatusOr<StoreReply> reply) {
+  if (!reply.ok()) return Finish(reply.status());
+  StoredSession& session = reply->session;
+  switch (reply->outcome) {
+    case StoreOutcome::kOk:
+      if (session.record.empty()) session.record = std::move(state_.record);
+      service_.cache_.Put(subject_, session);
+      return FinishWith(subject_, std::move(session), retired_secret_);
+    case StoreOutcome::kReplay:
+      previous_ = DecodePrevious(reply->replay);
+      return FinishWith(subject_, std::move(session), retired_secret_);
+    case StoreOutcome::kConflict:
+      state_ = std::move(session);
+      is_recalled_ = false;
+      if (absl::StatusOr<SessionView> view = service_.View(subject_, state_); !view.ok()) return Finish(view.status());
+      return TryAgain();
+    case StoreOutcome::kTaken:
+      Judge(*reply);
+      return;
+    default:
+      service_.cache_.Erase(subject_);
+      return Finish(EndOf(*reply));
+  }
+}
+
+// Regenerate.
+
+SessionService::RegenerateWrite::RegenerateWrite(SessionService& service, SessionId id, SessionId new_id,
+                                                 RegenerateRequest request, Done<SessionResult> done)
+    : Write(service, std::move(id), request.claims, request.announcement, request.request_id, std::move(done)),
+      request_(std::move(request)),
+      new_id_(std::move(new_id)) {}
+
+void SessionService::RegenerateWrite::Start() {
+  service_.store_.Read(
+      subject_, {}, [self = shared_from_this(), this](absl::StatusOr<StoreReply> reply) { OnRead(std::move(reply)); });
+}
+
+void SessionService::RegenerateWrite::OnRead(absl::StatusOr<StoreReply> reply) {
+  if (!reply.ok()) return Finish(reply.status());
+  service_.cache_.Erase(subject_);
+  if (reply->outcome != StoreOutcome::kOk) return CheckReplay(EndOf(*reply));
+  state_ = std::move(reply->session);
+  if (absl::StatusOr<SessionView> view = service_.View(subject_, state_); !view.ok()) return Finish(view.status());
+  Try();
+}
+
+// The old session is gone: by this very call, the first time it came?
+void SessionService::RegenerateWrite::CheckReplay(absl::Status otherwise) {
+  if (request_id_.empty()) return Finish(std::move(otherwise));
+  service_.store_.Read(new_id_, request_id_,
+                       [self = shared_from_this(), this, otherwise](absl::StatusOr<StoreReply> reply) {
+                         if (!reply.ok()) return Finish(reply.status());
+                         if (reply->outcome != StoreOutcome::kReplay) return Finish(otherwise);
+                         OnRegenerated(std::move(reply));
+                       });
+}
+
+absl::StatusOr<StoreRegenerate> SessionService::RegenerateWrite::Prepare() {
+  const SessionOptions& options = service_.options_;
+  SESIOR_ASSIGN_OR_RETURN(const std::string etag, UnquotedEtag(request_.etag));
+  if (!etag.empty() && etag != state_.etag) return EtagMismatch();
+  const std::int64_t now = service_.clock_.WallMillis();
+  std::vector<std::string> refused = options.claimed_members;
+  for (const HeldClaim& claim : state_.claims) refused.push_back(claim.member);
+  std::string record = state_.record;
+  if (!request_.keep_data) {
+    SESIOR_ASSIGN_OR_RETURN(record, NewRecord(options.cookie, {}, now, options.merge));
+  }
+  if (!request_.merge_patch_json.empty()) {
+    SESIOR_ASSIGN_OR_RETURN(record, MergePatch(record, request_.merge_patch_json, options.merge, refused));
+  }
+  SESIOR_ASSIGN_OR_RETURN(record, WithClaimedMembers(std::move(record)));
+
+  StoreRegenerate regenerate;
+  regenerate.old_id = subject_;
+  regenerate.expected_etag = state_.etag;
+  regenerate.expected_revision = state_.revision;
+  regenerate.reason = request_.reason;
+  regenerate.move_presence = request_.rotation;
+  StoreCreate& next = regenerate.next;
+  next.id = new_id_;
+  next.absolute_expiry_ms = request_.rotation ? state_.absolute_expiry_ms : now + options.absolute_ttl.count();
+  next.own_idle = state_.own_idle;
+  StoredSession made = state_;
+  made.record = record;
+  SESIOR_ASSIGN_OR_RETURN(const SessionView view, service_.View(new_id_, std::move(made)));
+  next.ttl = service_.Bounded(view.idle, next.absolute_expiry_ms);
+  next.record = std::move(record);
+  next.user_id = request_.user_id.empty() && request_.keep_data ? state_.user_id : request_.user_id;
+  std::vector<HeldClaim> held = state_.claims;
+  std::erase_if(held, [this](const HeldClaim& claim) { return lost_claims_.contains(claim.name_space); });
+  next.effects = Effects(PlanClaimsForNewId(subject_, new_id_, request_.keep_data, held, claims_, takeovers_));
+  return regenerate;
+}
+
+void SessionService::RegenerateWrite::Try() {
+  absl::StatusOr<StoreRegenerate> regenerate = Prepare();
+  if (!regenerate.ok()) return Finish(regenerate.status());
+  service_.store_.Regenerate(
+      *std::move(regenerate),
+      [self = shared_from_this(), this](absl::StatusOr<StoreReply> reply) { OnRegenerated(std::move(reply)); });
+}
+
+void SessionService::RegenerateWrite::OnRegenerated(absl::StatusOr<StoreReply> reply) {
+  if (!reply.ok()) return Finish(reply.status());
+  switch (reply->outcome) {
+    case StoreOutcome::kOk:
+      return FinishWith(new_id_, std::move(reply->session), true);
+    case StoreOutcome::kReplay:
+      previous_ = DecodePrevious(reply->replay);
+      return FinishWith(new_id_, std::move(reply->session), true);
+    case StoreOutcome::kConflict:
+      state_ = std::move(reply->session);
+      if (absl::StatusOr<SessionView> view = service_.View(subject_, state_); !view.ok()) return Finish(view.status());
+      return TryAgain();
+    case StoreOutcome::kExists:
+      new_id_ = SessionId::Generate();
+      return TryAgain();
+    case StoreOutcome::kTaken:
+      if (!Judge(*reply)) {
+        // A claim that was to move along is another's by now: go on without it.
+        std::size_t carried = reply->taken_index - claims_.size();
+        for (const HeldClaim& claim : state_.claims) {
+          const bool is_asked = std::any_of(claims_.begin(), claims_.end(), [&](const ClaimRequest& request) {
+            return request.name_space == claim.name_space;
+          });
+          if (is_asked || lost_claims_.contains(claim.name_space)) continue;
+          if (carried-- == 0) {
+            lost_claims_.insert(claim.name_space);
+            break;
+          }
+        }
+        TryAgain();
+      }
+      return;
+    default:
+      return CheckReplay(EndOf(*reply));
+  }
+}
+
+}  // namespace sesior::session

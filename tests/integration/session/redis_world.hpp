@@ -1,0 +1,49 @@
+// Everything that the service has towards Redis, on an io_context that the test itself runs.
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "services/session/redis/asio_executor.hpp"
+#include "services/session/redis/client.hpp"
+#include "services/session/redis/redis_presence_store.hpp"
+#include "services/session/redis/redis_session_store.hpp"
+#include "services/session/redis/subscriber.hpp"
+#include "tests/support/redis_server.hpp"
+#include "tests/support/session_world.hpp"
+
+namespace sesior::testing {
+
+struct RedisConnections {
+  explicit RedisConnections(const RedisServer& server, session::redis::StoreOptions options = {});
+  static session::redis::ConnectionOptions Options(const RedisServer& server);
+  void RunUntil(const std::function<bool()>& condition, std::chrono::seconds limit = std::chrono::seconds(10));
+  void AwaitReady();
+  template <typename T, typename Start>
+  absl::StatusOr<T> Await(Start start) {
+    std::optional<absl::StatusOr<T>> result;
+    start(sesior::Done<T>([&result](absl::StatusOr<T> value) { result.emplace(std::move(value)); }));
+    RunUntil([&result] { return result.has_value(); });
+    if (!result) return absl::DeadlineExceededError("the call never ended");
+    return *std::move(result);
+  }
+
+  asio::io_context io;
+  session::redis::AsioExecutor executor;
+  session::redis::ScriptSet scripts;
+  absl::Status last_error;
+  bool fatal = false;
+  session::redis::Client client;
+  session::redis::Subscriber subscriber;
+  session::redis::RedisSessionStore store;
+  session::redis::RedisPresenceStore presence;
+};
+
+// One for all tests of the program; flushed by each.
+RedisServer& SharedRedis();
+
+}  // namespace sesior::testing

@@ -1,0 +1,288 @@
+#include "tests/support/in_memory_session_store.hpp"
+
+namespace sesior::testing {
+
+using session::ClaimMove;
+using session::StoredSession;
+using session::StoreEffects;
+using session::StoreOutcome;
+using session::StoreReply;
+
+void InMemorySessionStore::Answer(Done<StoreReply> done, StoreReply reply) {
+  executor_.Post([this, done = std::move(done), reply = std::move(reply)]() mutable {
+    if (!outage.ok()) return std::move(done)(outage);
+    std::move(done)(std::move(reply));
+  });
+}
+
+InMemorySessionStore::Value* InMemorySessionStore::Live(const SessionId& id) {
+  const auto found = records.find(id.text());
+  if (found == records.end()) return nullptr;
+  if (found->second.expires_ms >= 0 && found->second.expires_ms <= clock_.WallMillis()) {
+    records.erase(found);
+    return nullptr;
+  }
+  return &found->second;
+}
+
+std::optional<StoredSession> InMemorySessionStore::Load(const SessionId& id, StoreReply& reply) {
+  if (const auto tomb = tombs_.find(id.text()); tomb != tombs_.end()) {
+    records.erase(id.text());
+    reply.outcome = StoreOutcome::kGone;
+    reply.end_reason = tomb->second.reason;
+    return std::nullopt;
+  }
+  const Value* value = Live(id);
+  if (value == nullptr) {
+    reply.outcome = StoreOutcome::kMissing;
+    return std::nullopt;
+  }
+  const std::string etag = Sha1Hex(value->text);
+  const auto [place, is_new] = metas_.try_emplace(id.text());
+  StoredSession& state = place->second.state;
+  if (is_new) {
+    state.etag = etag;
+    state.revision = NextRevision(0);
+    state.created_ms = clock_.WallMillis();
+    state.foreign_writer = true;
+  } else if (state.etag != etag) {
+    state.etag = etag;
+    state.revision = NextRevision(state.revision);
+    state.foreign_writer = true;
+  }
+  if (state.absolute_expiry_ms != 0 && state.absolute_expiry_ms <= clock_.WallMillis()) {
+    Bury(id, 6, {});
+    reply.outcome = StoreOutcome::kGone;
+    reply.end_reason = 6;
+    return std::nullopt;
+  }
+  StoredSession full = state;
+  full.record = value->text;
+  if (value->expires_ms >= 0) full.ttl = std::chrono::milliseconds(value->expires_ms - clock_.WallMillis());
+  return full;
+}
+
+const std::string* InMemorySessionStore::FindRequest(const Meta& meta, const std::string& request_id) {
+  if (request_id.empty()) return nullptr;
+  for (const auto& [id, result] : meta.requests) {
+    if (id == request_id) return &result;
+  }
+  return nullptr;
+}
+
+void InMemorySessionStore::Remember(Meta& meta, const StoreEffects& effects) {
+  if (effects.request_id.empty()) return;
+  meta.requests.emplace_back(effects.request_id, effects.result);
+  if (meta.requests.size() > 16) meta.requests.erase(meta.requests.begin());
+}
+
+bool InMemorySessionStore::CheckMoves(const std::vector<ClaimMove>& moves, StoreReply& reply) {
+  for (std::size_t i = 0; i < moves.size(); ++i) {
+    const auto present = claims_.find(moves[i].name_space + ":" + moves[i].value);
+    if (moves[i].next.empty() || present == claims_.end() || present->second == moves[i].expected) continue;
+    reply.outcome = StoreOutcome::kTaken;
+    reply.taken_index = i;
+    reply.taken_text = present->second;
+    return false;
+  }
+  return true;
+}
+
+void InMemorySessionStore::ApplyMoves(const std::vector<ClaimMove>& moves) {
+  for (const ClaimMove& move : moves) {
+    if (!move.next.empty()) claims_[move.name_space + ":" + move.value] = move.next;
+  }
+  for (const ClaimMove& move : moves) {
+    const std::string key = move.name_space + ":" + move.value;
+    if (move.next.empty() && claims_.contains(key) && claims_[key] == move.expected) claims_.erase(key);
+  }
+}
+
+void InMemorySessionStore::Announce(const StoreEffects& effects, StoreReply& reply) {
+  if (!effects.announcement || effects.announcement->only_if_online) return;
+  published.push_back(effects.announcement->payload);
+  reply.position = {effects.announcement->name_space, "memory", ++offsets_[effects.announcement->name_space]};
+}
+
+void InMemorySessionStore::Bury(const SessionId& id, int reason, const std::string& request_id) {
+  if (const auto meta = metas_.find(id.text()); meta != metas_.end()) {
+    for (const session::HeldClaim& claim : meta->second.state.claims) {
+      const std::string key = claim.name_space + ":" + claim.value;
+      const auto found = claims_.find(key);
+      if (found != claims_.end() && found->second == session::ClaimText(id, claim.nonce)) claims_.erase(found);
+    }
+    metas_.erase(meta);
+  }
+  records.erase(id.text());
+  tombs_[id.text()] = {reason, request_id};
+}
+
+void InMemorySessionStore::Put(const session::StoreCreate& create, std::uint64_t revision, std::int64_t created_ms,
+                               StoreReply& reply) {
+  records[create.id.text()] = {create.record, clock_.WallMillis() + create.ttl.count()};
+  Meta& meta = metas_[create.id.text()];
+  meta = {};
+  meta.state.etag = Sha1Hex(create.record);
+  meta.state.revision = revision;
+  meta.state.created_ms = created_ms;
+  meta.state.absolute_expiry_ms = create.absolute_expiry_ms;
+  meta.state.own_idle = create.own_idle;
+  meta.state.user_id = create.user_id;
+  if (create.effects.claims) meta.state.claims = *create.effects.claims;
+  Remember(meta, create.effects);
+  ApplyMoves(create.effects.claim_moves);
+  Announce(create.effects, reply);
+  reply.session = *Load(create.id, reply);
+}
+
+void InMemorySessionStore::Read(SessionId id, std::string request_id, Done<StoreReply> done) {
+  StoreReply reply;
+  if (outage.ok()) {
+    if (std::optional<StoredSession> state = Load(id, reply)) {
+      reply.session = *std::move(state);
+      if (const std::string* known = FindRequest(metas_[id.text()], request_id)) {
+        reply.outcome = StoreOutcome::kReplay;
+        reply.replay = *known;
+      }
+    }
+  }
+  Answer(std::move(done), std::move(reply));
+}
+
+void InMemorySessionStore::Create(session::StoreCreate create, Done<StoreReply> done) {
+  StoreReply reply;
+  if (outage.ok()) {
+    if (Live(create.id) != nullptr || tombs_.contains(create.id.text())) {
+      reply.outcome = StoreOutcome::kExists;
+      const auto meta = metas_.find(create.id.text());
+      const std::string* known = meta == metas_.end() ? nullptr : FindRequest(meta->second, create.effects.request_id);
+      if (known != nullptr) {
+        reply.outcome = StoreOutcome::kReplay;
+        reply.replay = *known;
+        reply.session = *Load(create.id, reply);
+      }
+    } else if (CheckMoves(create.effects.claim_moves, reply)) {
+      Put(create, NextRevision(0), clock_.WallMillis(), reply);
+    }
+  }
+  Answer(std::move(done), std::move(reply));
+}
+
+void InMemorySessionStore::Update(session::StoreUpdate update, Done<StoreReply> done) {
+  StoreReply reply;
+  std::optional<StoredSession> state = outage.ok() ? Load(update.id, reply) : std::nullopt;
+  if (state) {
+    Meta& meta = metas_[update.id.text()];
+    if (const std::string* known = FindRequest(meta, update.effects.request_id)) {
+      reply.outcome = StoreOutcome::kReplay;
+      reply.replay = *known;
+      reply.session = *std::move(state);
+    } else if (state->etag != update.expected_etag || state->revision != update.expected_revision) {
+      reply.outcome = StoreOutcome::kConflict;
+      reply.session = *std::move(state);
+    } else if (CheckMoves(update.effects.claim_moves, reply)) {
+      Value& value = records[update.id.text()];
+      if (update.record) {
+        value.text = *update.record;
+        meta.state.etag = Sha1Hex(value.text);
+        meta.state.foreign_writer = false;
+      }
+      if (update.ttl && value.expires_ms >= 0) value.expires_ms = clock_.WallMillis() + update.ttl->count();
+      if (update.effects.claims) meta.state.claims = *update.effects.claims;
+      if (update.record || update.effects.claims) meta.state.revision = NextRevision(meta.state.revision);
+      Remember(meta, update.effects);
+      ApplyMoves(update.effects.claim_moves);
+      Announce(update.effects, reply);
+      reply.session = *Load(update.id, reply);
+    }
+  }
+  Answer(std::move(done), std::move(reply));
+}
+
+void InMemorySessionStore::Touch(SessionId id, std::chrono::milliseconds idle, Done<StoreReply> done) {
+  StoreReply reply;
+  if (outage.ok()) {
+    if (std::optional<StoredSession> state = Load(id, reply)) {
+      Value& value = records[id.text()];
+      if (value.expires_ms >= 0) {
+        value.expires_ms = clock_.WallMillis() + idle.count();
+        if (state->absolute_expiry_ms != 0) value.expires_ms = std::min(value.expires_ms, state->absolute_expiry_ms);
+        reply.session.ttl = std::chrono::milliseconds(value.expires_ms - clock_.WallMillis());
+      }
+    }
+  }
+  Answer(std::move(done), std::move(reply));
+}
+
+void InMemorySessionStore::Regenerate(session::StoreRegenerate regenerate, Done<StoreReply> done) {
+  StoreReply reply;
+  if (outage.ok()) {
+    session::StoreCreate& next = regenerate.next;
+    const auto made = metas_.find(next.id.text());
+    const std::string* known = made == metas_.end() ? nullptr : FindRequest(made->second, next.effects.request_id);
+    if (known != nullptr) {
+      reply.outcome = StoreOutcome::kReplay;
+      reply.replay = *known;
+      reply.session = *Load(next.id, reply);
+    } else if (std::optional<StoredSession> state = Load(regenerate.old_id, reply)) {
+      if (state->etag != regenerate.expected_etag || state->revision != regenerate.expected_revision) {
+        reply.outcome = StoreOutcome::kConflict;
+        reply.session = *std::move(state);
+      } else if (Live(next.id) != nullptr || tombs_.contains(next.id.text())) {
+        reply.outcome = StoreOutcome::kExists;
+      } else if (CheckMoves(next.effects.claim_moves, reply)) {
+        Put(next, NextRevision(state->revision), regenerate.move_presence ? state->created_ms : clock_.WallMillis(),
+            reply);
+        Bury(regenerate.old_id, regenerate.reason, next.effects.request_id);
+      }
+    }
+  }
+  Answer(std::move(done), std::move(reply));
+}
+
+void InMemorySessionStore::Destroy(SessionId id, std::string etag, int reason, std::string request_id,
+                                   Done<StoreReply> done) {
+  StoreReply reply;
+  if (outage.ok()) {
+    if (const std::optional<StoredSession> state = Load(id, reply)) {
+      if (!etag.empty() && etag != state->etag) {
+        reply.outcome = StoreOutcome::kConflict;
+      } else {
+        Bury(id, reason, request_id);
+      }
+    } else if (reply.outcome == StoreOutcome::kGone && !request_id.empty() &&
+               tombs_[id.text()].request_id == request_id) {
+      reply.outcome = StoreOutcome::kOk;
+    }
+  }
+  Answer(std::move(done), std::move(reply));
+}
+
+void InMemorySessionStore::Publish(std::string name_space, std::string payload, std::string request_id,
+                                   Done<StoreReply> done) {
+  StoreReply reply;
+  if (outage.ok()) {
+    const std::string key = name_space + " " + request_id;
+    if (!request_id.empty() && published_requests_.contains(key)) {
+      reply.outcome = StoreOutcome::kReplay;
+      reply.position = published_requests_[key];
+    } else {
+      published.push_back(std::move(payload));
+      reply.position = {name_space, "memory", ++offsets_[name_space]};
+      if (!request_id.empty()) published_requests_[key] = reply.position;
+    }
+  }
+  Answer(std::move(done), std::move(reply));
+}
+
+void InMemorySessionStore::Positions(std::vector<std::string> name_spaces,
+                                     Done<std::vector<session::StorePosition>> done) {
+  std::vector<session::StorePosition> positions;
+  for (const std::string& name : name_spaces) positions.push_back({name, "memory", offsets_[name]});
+  executor_.Post([this, done = std::move(done), positions = std::move(positions)]() mutable {
+    if (!outage.ok()) return std::move(done)(outage);
+    std::move(done)(std::move(positions));
+  });
+}
+
+}  // namespace sesior::testing

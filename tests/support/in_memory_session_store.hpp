@@ -1,0 +1,79 @@
+// A SessionStore in memory, with the same steps as the scripts in services/session/redis/scripts.
+// Without presence: announcements that want an online session are dropped, `presence` is ignored.
+// Threading: thread-compatible; `done` goes through the executor.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "services/session/domain/executor.hpp"
+#include "services/session/domain/session_store.hpp"
+#include "sesior/base/clock.hpp"
+
+namespace sesior::testing {
+
+class InMemorySessionStore final : public session::SessionStore {
+ public:
+  InMemorySessionStore(session::Executor& executor, const Clock& clock) : executor_(executor), clock_(clock) {}
+
+  void Read(SessionId id, std::string request_id, Done<session::StoreReply> done) override;
+  void Create(session::StoreCreate create, Done<session::StoreReply> done) override;
+  void Update(session::StoreUpdate update, Done<session::StoreReply> done) override;
+  void Touch(SessionId id, std::chrono::milliseconds idle, Done<session::StoreReply> done) override;
+  void Regenerate(session::StoreRegenerate regenerate, Done<session::StoreReply> done) override;
+  void Destroy(SessionId id, std::string etag, int reason, std::string request_id,
+               Done<session::StoreReply> done) override;
+  void Publish(std::string name_space, std::string payload, std::string request_id,
+               Done<session::StoreReply> done) override;
+  void Positions(std::vector<std::string> name_spaces, Done<std::vector<session::StorePosition>> done) override;
+
+  // Behind the service's back.
+  struct Value {
+    std::string text;
+    std::int64_t expires_ms = -1;  // -1: never
+  };
+  std::map<std::string, Value> records;
+  std::vector<std::string> published;
+  // While set, every call ends with it.
+  absl::Status outage;
+
+ private:
+  struct Meta {
+    session::StoredSession state;  // without record and ttl
+    std::vector<std::pair<std::string, std::string>> requests;
+  };
+  struct Tomb {
+    int reason;
+    std::string request_id;
+  };
+
+  void Answer(Done<session::StoreReply> done, session::StoreReply reply);
+  Value* Live(const SessionId& id);
+  // The state brought up to date, or nullopt with reply.outcome set.
+  std::optional<session::StoredSession> Load(const SessionId& id, session::StoreReply& reply);
+  static const std::string* FindRequest(const Meta& meta, const std::string& request_id);
+  static void Remember(Meta& meta, const session::StoreEffects& effects);
+  bool CheckMoves(const std::vector<session::ClaimMove>& moves, session::StoreReply& reply);
+  void ApplyMoves(const std::vector<session::ClaimMove>& moves);
+  void Announce(const session::StoreEffects& effects, session::StoreReply& reply);
+  void Bury(const SessionId& id, int reason, const std::string& request_id);
+  void Put(const session::StoreCreate& create, std::uint64_t revision, std::int64_t created_ms,
+           session::StoreReply& reply);
+  std::uint64_t NextRevision(std::uint64_t previous) const {
+    return std::max(previous + 1, static_cast<std::uint64_t>(clock_.WallMillis()));
+  }
+
+  session::Executor& executor_;
+  const Clock& clock_;
+  std::map<std::string, Meta> metas_;
+  std::map<std::string, Tomb> tombs_;
+  std::map<std::string, std::string> claims_;  // "<namespace>:<value>"
+  std::map<std::string, std::uint64_t> offsets_;
+  std::map<std::string, session::StorePosition> published_requests_;
+};
+
+}  // namespace sesior::testing

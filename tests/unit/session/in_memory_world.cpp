@@ -1,0 +1,58 @@
+#include <utility>
+
+#include "tests/support/in_memory_session_store.hpp"
+#include "tests/support/manual_executor.hpp"
+#include "tests/support/session_world.hpp"
+
+namespace sesior::testing {
+
+namespace {
+
+class InMemoryWorld final : public SessionWorld {
+ public:
+  explicit InMemoryWorld(session::SessionOptions options)
+      : executor_(clock_),
+        store_(executor_, clock_),
+        service_(store_, executor_, clock_, options),
+        other_(store_, executor_, clock_, options) {}
+
+  session::SessionService& service() override { return service_; }
+  session::SessionService& other_service() override { return other_; }
+  session::SessionStore& store() override { return store_; }
+  void RunUntil(const std::function<bool()>& condition) override {
+    for (int idle = 0; !condition() && idle < 10'000;) {
+      if (executor_.RunOne()) continue;
+      ++idle;
+      clock_.Advance(std::chrono::milliseconds(1));
+    }
+    EXPECT_TRUE(condition());
+  }
+  void ForeignSet(const std::string& sid, const std::string& record, std::int64_t ttl_ms) override {
+    store_.records[sid] = {record, ttl_ms < 0 ? -1 : clock_.WallMillis() + ttl_ms};
+  }
+  std::optional<std::string> ForeignGet(const std::string& sid) override {
+    const auto found = store_.records.find(sid);
+    return found == store_.records.end() ? std::nullopt : std::optional(found->second.text);
+  }
+  std::int64_t ForeignTtl(const std::string& sid) override {
+    const auto found = store_.records.find(sid);
+    if (found == store_.records.end()) return -2;
+    return found->second.expires_ms < 0 ? -1 : found->second.expires_ms - clock_.WallMillis();
+  }
+  std::vector<std::string> Published() override { return store_.published; }
+
+ private:
+  FakeClock clock_;
+  ManualExecutor executor_;
+  InMemorySessionStore store_;
+  session::SessionService service_;
+  session::SessionService other_;
+};
+
+}  // namespace
+
+std::unique_ptr<SessionWorld> MakeSessionWorld(session::SessionOptions options) {
+  return std::make_unique<InMemoryWorld>(std::move(options));
+}
+
+}  // namespace sesior::testing
