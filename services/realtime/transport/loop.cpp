@@ -1,10 +1,25 @@
-#include "transport/loop.hpp"
+#include "services/realtime/transport/loop.hpp"
 
 #include <asio/executor_work_guard.hpp>
 #include <asio/post.hpp>
 #include <utility>
 
 namespace sesior::realtime {
+namespace {
+
+class DelayedTask final : public hub::Loop::Timer, private realtime::Timer {
+ public:
+  DelayedTask(TimerQueue& queue, Time deadline, Task task) : realtime::Timer(queue), task_(std::move(task)) {
+    ArmAt(deadline);
+  }
+
+ private:
+  void OnDeadline(Time) override { std::move(task_)(); }
+
+  Task task_;
+};
+
+}  // namespace
 
 Loop::~Loop() { Stop(); }
 
@@ -23,6 +38,10 @@ void Loop::Stop() {
 
 void Loop::Post(Task task) {
   asio::post(io_, [task = std::move(task)]() mutable { std::move(task)(); });
+}
+
+std::unique_ptr<hub::Loop::Timer> Loop::After(std::chrono::milliseconds delay, Task task) {
+  return std::make_unique<DelayedTask>(timers_, Now() + delay, std::move(task));
 }
 
 void Loop::FlushLater(std::shared_ptr<Flushable> target) {

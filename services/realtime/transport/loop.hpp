@@ -1,24 +1,26 @@
-// Loop: one thread of the service. Everything that concerns a connection happens on the thread of its loop; loops
-// exchange tasks, not locks.
-// A turn is what runs between two waits of the thread. Whoever has something to write asks for Flush at the end of the
-// turn, so that all that was queued for one connection meanwhile goes out in one system call.
-// Threading: Post is thread-safe; all else is confined to the loop's thread (before Start and after Stop: its owner's).
+// Loop: one thread of the service, on Asio. Everything that concerns a connection happens on the thread of its loop;
+// loops exchange tasks, not locks. A turn is what runs between two waits of the thread. Whoever has something to write
+// asks for Flush at the end of the turn, so that all that was queued for one connection meanwhile goes out in one
+// system call. Threading: Post is thread-safe; all else is confined to the loop's thread (before Start and after Stop:
+// its owner's).
 #pragma once
 
 #include <array>
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <thread>
 #include <vector>
 
+#include "services/realtime/hub/loop.hpp"
+#include "services/realtime/transport/timer_queue.hpp"
 #include "sesior/base/done.hpp"
-#include "transport/timer_queue.hpp"
 
 namespace sesior::realtime {
 
-class Loop {
+class Loop final : public hub::Loop {
  public:
   // Something that wants a call at the end of a turn. Owned by shared pointers, since it may lose its connection
   // before.
@@ -31,7 +33,7 @@ class Loop {
   };
 
   explicit Loop(std::size_t index) : index_(index), wake_(io_) {}
-  ~Loop();
+  ~Loop() override;
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
@@ -39,28 +41,31 @@ class Loop {
   // Ends the thread after the turn it is in; tasks not yet run are destroyed with the loop.
   void Stop();
 
-  // Runs the task on the loop's thread, in the order of the calls of one thread. Never inside Post.
-  void Post(Task task);
+  void Post(Task task) override;
+  std::unique_ptr<hub::Loop::Timer> After(std::chrono::milliseconds delay, Task task) override;
+  Time now() const override { return Now(); }
   // Calls target.Flush once at the end of this turn; the caller sees to asking only once.
   void FlushLater(std::shared_ptr<Flushable> target);
+
+  // Is this the loop's thread?
+  bool IsCurrent() const { return thread_.get_id() == std::this_thread::get_id(); }
 
   std::size_t index() const { return index_; }
   asio::io_context& io() { return io_; }
   TimerQueue& timers() { return timers_; }
-  // The kernel timer has to be moved when a deadline was armed outside of OnDeadline; cheap when it need not.
-  void UpdateWake();
   // Shared by all connections of the loop: valid until the next read.
   std::array<char, 64 * 1024>& read_buffer() { return read_buffer_; }
   static Time Now() { return std::chrono::steady_clock::now(); }
 
  private:
   void EndTurn();
+  void UpdateWake();
 
   const std::size_t index_;
+  TimerQueue timers_{[this] { UpdateWake(); }};  // outlives the handlers in io_, which hold timers
   asio::io_context io_{1};
-  asio::steady_timer wake_;
+  asio::steady_timer wake_;  // one kernel timer for the earliest deadline
   Time wake_at_ = kNever;
-  TimerQueue timers_;
   std::vector<std::shared_ptr<Flushable>> dirty_;
   std::array<char, 64 * 1024> read_buffer_;
   std::thread thread_;

@@ -1,4 +1,4 @@
-#include "transport/timer_queue.hpp"
+#include "services/realtime/transport/timer_queue.hpp"
 
 namespace sesior::realtime {
 
@@ -23,6 +23,7 @@ void TimerQueue::Run(Time now) {
 void TimerQueue::Insert(Timer& timer) {
   heap_.push_back(&timer);
   Up(heap_.size() - 1);
+  if (heap_.front() == &timer) on_earlier_();
 }
 
 void TimerQueue::Remove(Timer& timer) {

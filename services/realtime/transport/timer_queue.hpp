@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <vector>
 
 namespace sesior::realtime {
@@ -40,6 +41,9 @@ class Timer {
 
 class TimerQueue {
  public:
+  // `on_earlier` is called when the earliest deadline has become an earlier one.
+  explicit TimerQueue(std::function<void()> on_earlier) : on_earlier_(std::move(on_earlier)) {}
+
   // Runs what is due at `now`.
   void Run(Time now);
   // kNever: nothing to wait for.
@@ -53,6 +57,7 @@ class TimerQueue {
   void Down(std::size_t index);
   void Place(std::size_t index, Timer* timer);
 
+  std::function<void()> on_earlier_;
   std::vector<Timer*> heap_;  // binary, earliest first
 };
 

@@ -1,0 +1,95 @@
+#include "services/realtime/config.hpp"
+
+#include <algorithm>
+#include <thread>
+
+#include "services/realtime/connection/engine_id.hpp"
+#include "services/realtime/transport/listener.hpp"
+#include "sesior/base/ids.hpp"
+
+namespace sesior::realtime {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using Flags = config::Flags;
+
+// Flags write 64-bit numbers; the options have the types of their owners.
+struct Numbers {
+  std::int64_t threads = std::clamp<std::int64_t>(std::thread::hardware_concurrency(), 1, 64);
+  std::int64_t max_connections = 15'000;
+  std::int64_t max_payload = 1'000'000;
+  std::int64_t client_queue_bytes = 1 << 20;
+  std::int64_t process_queue_bytes = 128 << 20;
+};
+
+std::vector<std::string> Check(const Config& config) {
+  std::vector<std::string> problems;
+  auto add = [&problems](const std::string& flag, absl::string_view problem) {
+    problems.push_back("--" + flag + ": " + std::string(problem));
+  };
+  if (config.session_addresses.empty()) add("session-addresses", "at least one host:port is needed");
+  if (auto endpoint = ParseEndpoint(config.server.listen); !endpoint.ok()) add("listen", endpoint.status().message());
+  if (auto valid = http::CorsPolicy::Validate(config.server.allowed_origins); !valid.ok()) {
+    add("allowed-origins", valid.message());
+  }
+  if (!IsReplicaName(config.server.front.replica_name)) add("replica-name", "1 to 64 of A-Z, a-z, 0-9, - and _");
+  if (!config.server.front.path.starts_with('/') || config.server.front.path.ends_with('/')) {
+    add("path", "begins with a slash and ends without one");
+  }
+  return problems;
+}
+
+}  // namespace
+
+absl::StatusOr<Flags::Action> LoadConfig(int argc, const char* const* argv, Config& config) {
+  Numbers numbers;
+  ServerOptions& server = config.server;
+  server.front.replica_name = "rt-" + NewShortId();
+
+  Flags flags("sesior-realtime", "SESIOR_REALTIME_", "Holds the Socket.IO connections.");
+  flags.Add("listen", &server.listen, "address for clients, host:port; port 0: any free one");
+  flags.Add("ops-listen", &config.ops_listen, "address for /livez, /readyz and /metrics, host:port");
+  flags.Add("session-addresses", &config.session_addresses, "replicas of the session service, host:port,...");
+  flags.Add("client-bundle-dir", &server.client_bundle_dir,
+            "\"dist\" of the npm package socket.io-client, to be served; empty: it is not");
+  flags.Add("allowed-origins", &server.allowed_origins,
+            "origins of pages that may connect, scheme://host[:port],...; our own always may");
+  flags.Add("trust-proxy", &server.front.trust_proxy, "believe X-Forwarded-Host and X-Forwarded-Proto");
+  flags.Add("replica-name", &server.front.replica_name, "unique among the replicas; default: random");
+  flags.Add("threads", &numbers.threads, "threads for connections", {1, 64});
+  flags.Add("path", &server.front.path, "path of Socket.IO");
+  flags.Add("cookie-name", &server.cookie_name, "name of the session cookie");
+  flags.Add("session-timeout", &server.session_timeout, "wait for the session of a client that connects",
+            {milliseconds(100), milliseconds(30'000)});
+  flags.Add("ping-interval", &server.engine.ping_interval, "between pings", {milliseconds(10), hours(1)});
+  flags.Add("ping-timeout", &server.engine.ping_timeout, "for the pong", {milliseconds(10), hours(1)});
+  flags.Add("connect-timeout", &server.socketio.connect_timeout, "until a client has joined a namespace",
+            {milliseconds(10), hours(1)});
+  flags.Add("upgrade-timeout", &server.engine.upgrade_timeout, "for an upgrade to WebSocket",
+            {milliseconds(10), hours(1)});
+  flags.Add("max-payload", &numbers.max_payload, "bytes of one message or POST body", {1'000, 100'000'000});
+  flags.Add("max-connections", &numbers.max_connections, "TCP connections of the process; more are closed at once",
+            {1, 1'000'000});
+  flags.Add("client-queue-bytes", &numbers.client_queue_bytes, "waiting for one client; more: it is closed as slow",
+            {10'000, 1 << 30});
+  flags.Add("process-queue-bytes", &numbers.process_queue_bytes,
+            "waiting for all blocked clients; more: those that block are closed as slow",
+            {1 << 20, std::int64_t{1} << 36});
+  flags.Add("drain-delay", &server.drain_delay, "between the stop signal and the first client closed",
+            {milliseconds(1), hours(1)});
+  flags.Add("stop-timeout", &config.stop_timeout, "time a stop may take", {milliseconds(1'000), hours(1)});
+  flags.Add("log-json", &config.log_json, "logs as JSON instead of key=value");
+  flags.AddCheck([&config] { return Check(config); });
+
+  absl::StatusOr<Flags::Action> action = flags.Parse(argc, argv);
+  server.threads = static_cast<std::size_t>(numbers.threads);
+  server.max_connections = static_cast<std::size_t>(numbers.max_connections);
+  server.engine.max_payload_bytes = static_cast<std::size_t>(numbers.max_payload);
+  server.engine.send_queue_limit_bytes = static_cast<std::size_t>(numbers.client_queue_bytes);
+  server.channel.max_message_bytes = server.channel.http.body_bytes = server.engine.max_payload_bytes;
+  server.channel.loop_queue_limit_bytes = static_cast<std::size_t>(numbers.process_queue_bytes / numbers.threads);
+  return action;
+}
+
+}  // namespace sesior::realtime

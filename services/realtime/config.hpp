@@ -1,0 +1,26 @@
+// Config: the settings of sesior-realtime, from flags and SESIOR_REALTIME_*; flags win.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "services/realtime/server.hpp"
+#include "sesior/config/flags.hpp"
+
+namespace sesior::realtime {
+
+struct Config {
+  ServerOptions server;
+  std::string ops_listen = "127.0.0.1:0";
+  std::vector<std::string> session_addresses;
+  std::chrono::milliseconds stop_timeout{15'000};
+  bool log_json = false;
+};
+
+// Reads and checks everything; all problems in one status. kExit: --help and the like have been answered.
+absl::StatusOr<config::Flags::Action> LoadConfig(int argc, const char* const* argv, Config& config);
+
+}  // namespace sesior::realtime

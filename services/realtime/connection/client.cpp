@@ -1,0 +1,316 @@
+#include "services/realtime/connection/client.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "sesior/base/ids.hpp"
+
+namespace sesior::realtime {
+
+using socketio::CloseReason;
+using socketio::EngineAnswer;
+using socketio::FramePtr;
+using socketio::SendResult;
+
+// One namespace the client has asked for.
+class Client::Link final : public hub::Link {
+ public:
+  // What has to be kept while the session service is asked.
+  struct Asked {
+    std::string nsp;
+    std::string auth;
+  };
+
+  Link(Client& client, Slot slot, Asked question)
+      : serial(++client.last_serial_),
+        asked(std::make_unique<Asked>(std::move(question))),
+        client_(client),
+        slot_(slot) {}
+
+  SendResult Send(FramePtr frame, bool is_volatile) override {
+    return client_.connection_.Send(slot_, std::move(frame), is_volatile);
+  }
+  void SendAck(std::uint64_t id, std::string_view args, std::span<const std::string> attachments) override {
+    client_.connection_.SendAck(slot_, id, args, attachments);
+  }
+  void Disconnect(bool close) override {
+    if (close) {
+      client_.connection_.DisconnectAll(CloseReason::kForcedServerClose);
+    } else {
+      client_.connection_.Disconnect(slot_);
+    }
+  }
+  const SessionPtr& session() const override {
+    static const SessionPtr none;
+    return client_.hold_ ? client_.hold_->session() : none;
+  }
+
+  const std::uint32_t serial;  // tells it from others that had the slot before
+  std::unique_ptr<Asked> asked;
+  std::shared_ptr<hub::Socket> socket;
+
+ private:
+  Client& client_;
+  const Slot slot_;
+};
+
+// Null once the client is gone.
+struct Client::Self final : Loop::Flushable {
+  explicit Self(Client& alive) : client(&alive) {}
+  void Flush() override {
+    if (client != nullptr) client->session_.Flush(Loop::Now());
+  }
+  Client* client;
+};
+
+Client::Client(ClientContext& context, const EngineId::Key& key, std::string cookie_header)
+    : Timer(context.loop.timers()),
+      context_(context),
+      key_(key),
+      session_(context.engine, *this),
+      connection_(context.socketio, *this, Loop::Now()),
+      cookie_header_(std::move(cookie_header)),
+      self_(std::make_shared<Self>(*this)) {
+  context_.tallies.clients.Add();
+}
+
+Client::~Client() {
+  self_->client = nullptr;
+  if (poll_) poll_->on_gone = nullptr;
+  if (post_) post_->on_gone = nullptr;
+  context_.tallies.clients.Subtract(1);
+}
+
+// -- long-polling --
+
+void Client::Answer(const ExchangePtr& exchange, EngineAnswer answer, bool is_post) {
+  const char* type = answer.status != 200 ? "application/json" : is_post ? "text/html" : "text/plain; charset=UTF-8";
+  http::Response response(answer.status);
+  if (!answer.body.empty()) response.Add("Content-Type", type);
+  response.Add("Cache-Control", "no-store");
+  response.SetBody(std::move(answer.body));
+  exchange->Answer(std::move(response));
+}
+
+void Client::OpenPolling(std::string_view sid, const ExchangePtr& exchange) {
+  session_.OpenPolling(sid, Loop::Now());
+  Rearm();
+  OnPoll(exchange);
+}
+
+void Client::OnPoll(const ExchangePtr& exchange) {
+  if (std::optional<EngineAnswer> answer = session_.OnPoll(Loop::Now()))
+    return Answer(exchange, *std::move(answer), false);
+  poll_ = exchange;
+  poll_->on_gone = [this] {
+    poll_.reset();
+    session_.OnPollAborted(Loop::Now());
+  };
+}
+
+void Client::AnswerPoll(std::string payload) {
+  const ExchangePtr poll = std::move(poll_);
+  if (!poll) return;
+  poll->on_gone = nullptr;
+  Answer(poll, {200, std::move(payload)}, false);
+}
+
+bool Client::OnPostBegin(std::string_view content_type, const ExchangePtr& exchange) {
+  if (std::optional<EngineAnswer> answer = session_.OnPostBegin(content_type, Loop::Now())) {
+    Answer(exchange, *std::move(answer), true);
+    return true;
+  }
+  post_ = exchange;
+  post_->on_gone = [this] {
+    post_.reset();
+    session_.OnPostAborted(Loop::Now());
+  };
+  return false;
+}
+
+void Client::OnPost(std::string_view content_type, std::string_view body, const ExchangePtr& exchange) {
+  if (post_ != exchange && OnPostBegin(content_type, exchange)) return;
+  const ExchangePtr post = std::move(post_);
+  post->on_gone = nullptr;
+  Answer(post, session_.OnPost(body, Loop::Now()), true);
+}
+
+EngineAnswer Client::OnPostTooLarge(bool begun) {
+  if (!begun) return {413, {}};  // another POST may be in progress
+  post_.reset();
+  return session_.OnPostTooLarge();
+}
+
+// -- WebSocket --
+
+void Client::OpenWebSocket(std::string_view sid, std::shared_ptr<Channel> channel) {
+  channel_ = std::move(channel);
+  session_.OpenWebSocket(sid, Loop::Now());
+  Rearm();
+}
+
+void Client::OnUpgrade(std::shared_ptr<Channel> channel) {
+  if (session_.OnWebSocketOpen(Loop::Now())) {
+    channel_ = std::move(channel);
+  } else {
+    channel->CloseWebSocket(0, false);
+  }
+}
+
+void Client::OnText(std::string_view text) { session_.OnWebSocketText(text, Loop::Now()); }
+void Client::OnBinary(std::string_view bytes) { session_.OnWebSocketBinary(bytes, Loop::Now()); }
+void Client::OnGone(bool clean) {
+  channel_.reset();
+  session_.OnWebSocketClosed(clean, Loop::Now());
+}
+
+std::size_t Client::WriteWebSocket(const FramePtr& frame) {
+  return channel_ ? channel_->Write(Bytes(frame, &frame->wire())) : 0;
+}
+
+bool Client::WebSocketBlocked() const { return channel_ && channel_->blocked(); }
+
+void Client::CloseWebSocket(std::uint16_t code, bool discard_queue) {
+  if (const std::shared_ptr<Channel> channel = std::move(channel_)) channel->CloseWebSocket(code, discard_queue);
+}
+
+// -- both --
+
+void Client::ScheduleFlush() { context_.loop.FlushLater(self_); }
+
+void Client::ArmTimer(Time deadline) {
+  session_deadline_ = deadline;
+  Rearm();
+}
+
+void Client::Rearm() { ArmAt(std::min(session_deadline_, connection_.deadline())); }
+
+void Client::OnDeadline(Time now) {
+  if (session_deadline_ <= now) {
+    session_deadline_ = kNever;
+    session_.OnTimer(now);
+  }
+  connection_.OnTimer(now);
+  Rearm();
+}
+
+void Client::Close(CloseReason reason) { session_.Close(reason, Loop::Now()); }
+
+void Client::OnMessage(std::string_view data, bool binary) {
+  context_.tallies.messages_in.Add();
+  connection_.OnMessage(data, binary);
+}
+
+void Client::OnClosed(CloseReason reason) {
+  if (reason == CloseReason::kSlow) context_.tallies.slow_closed.Add();
+  connection_.OnClosed(reason);
+  Rearm();
+}
+
+void Client::OnFinished() {
+  ArmAt(kNever);
+  context_.on_finished(key_);
+}
+
+SendResult Client::SendFrame(FramePtr frame, bool is_volatile) {
+  const SendResult result = session_.Send(std::move(frame), is_volatile);
+  if (result == SendResult::kDropped) context_.tallies.frames_dropped.Add();
+  return result;
+}
+
+void Client::CloseEngine(CloseReason reason) { session_.Close(reason, Loop::Now()); }
+
+// -- namespaces --
+
+void Client::OnConnect(Slot slot, std::string_view nsp, socketio::JsonValue auth) {
+  if (!context_.hub.Has(nsp)) {
+    connection_.Refuse(slot, "Invalid namespace");
+    return;
+  }
+  if (links_.size() <= slot) links_.resize(slot + std::size_t{1});
+  links_[slot] = std::make_unique<Link>(*this, slot, Link::Asked{std::string(nsp), std::string(auth.text())});
+  if (context_.sessions == nullptr || session_state_ == SessionState::kCurrent) return Join(slot);
+  if (session_state_ == SessionState::kUnknown) AskSession();
+}
+
+void Client::AskSession() {
+  session_state_ = SessionState::kAsked;
+  if (!SessionWatches::IsPlausible(cookie_header_, context_.cookie_name)) {
+    return OnSessionVerdict(SessionVerdict::kRefused);
+  }
+  hold_ = context_.sessions->Open(cookie_header_, [this](SessionVerdict verdict) { OnSessionVerdict(verdict); });
+}
+
+void Client::OnSessionVerdict(SessionVerdict verdict) {
+  if (verdict == SessionVerdict::kEnded) {
+    context_.tallies.sessions_ended.Add();
+    return connection_.DisconnectAll(CloseReason::kSessionEnded);
+  }
+  const bool is_current = verdict == SessionVerdict::kCurrent;
+  if (is_current) {
+    cookie_header_ = std::string();
+    session_state_ = SessionState::kCurrent;
+  } else {
+    // The client may ask again on this connection; the answer may be another one then.
+    hold_.reset();
+    session_state_ = SessionState::kUnknown;
+    auto& tally =
+        verdict == SessionVerdict::kRefused ? context_.tallies.connect_refused : context_.tallies.connect_failed;
+    tally.Add();
+  }
+  for (std::size_t i = 0; i < links_.size(); ++i) {
+    if (!links_[i] || !links_[i]->asked) continue;
+    const Slot slot = static_cast<Slot>(i);
+    if (is_current) {
+      Join(slot);
+    } else {
+      links_[i].reset();
+      connection_.Refuse(slot, verdict == SessionVerdict::kRefused ? "Not authorized" : "Service unavailable");
+    }
+  }
+}
+
+void Client::Join(Slot slot) {
+  Link& link = *links_[slot];
+  const std::unique_ptr<Link::Asked> asked = std::move(link.asked);
+  link.socket = context_.hub.Connect(
+      asked->nsp, NewShortId(), socketio::JsonValue(asked->auth), link,
+      [&loop = context_.loop, self = self_, slot, serial = link.serial](std::optional<hub::Refusal> refusal) {
+        // A turn of its own, since the verdict may come from inside Connect.
+        loop.Post([self, slot, serial, refusal = std::move(refusal)]() mutable {
+          Client* const client = self->client;
+          if (client == nullptr || slot >= client->links_.size()) return;
+          const Link* const current = client->links_[slot].get();
+          if (current != nullptr && current->serial == serial) client->OnMiddlewareVerdict(slot, std::move(refusal));
+        });
+      });
+}
+
+void Client::OnMiddlewareVerdict(Slot slot, std::optional<hub::Refusal> refusal) {
+  if (refusal) {
+    const std::unique_ptr<Link> link = std::move(links_[slot]);
+    if (link->socket) context_.hub.OnDisconnect(*link->socket, CloseReason::kForcedServerClose);
+    connection_.Refuse(slot, refusal->message, refusal->data ? refusal->data->text() : std::string_view());
+    return;
+  }
+  const std::shared_ptr<hub::Socket> socket = links_[slot]->socket;
+  if (!connection_.Accept(slot, socket->id())) return;
+  context_.tallies.sockets.Add();
+  Rearm();  // the connect timeout is over
+  context_.hub.Admit(*socket);
+}
+
+void Client::OnEvent(Slot slot, const socketio::Packet& packet) { context_.hub.OnEvent(*links_[slot]->socket, packet); }
+
+void Client::OnAck(Slot slot, std::uint64_t id, const socketio::Packet& packet) {
+  context_.hub.OnAck(*links_[slot]->socket, id, packet);
+}
+
+void Client::OnDisconnect(Slot slot, CloseReason reason) {
+  const std::unique_ptr<Link> link = std::move(links_[slot]);
+  if (!link || !link->socket) return;
+  if (link->socket->connected()) context_.tallies.sockets.Subtract(1);
+  context_.hub.OnDisconnect(*link->socket, reason);
+}
+
+}  // namespace sesior::realtime

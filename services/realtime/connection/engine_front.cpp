@@ -1,0 +1,232 @@
+#include "services/realtime/connection/engine_front.hpp"
+
+#include <optional>
+#include <utility>
+
+#include "sesior/websocket/handshake.hpp"
+
+namespace sesior::realtime {
+
+using socketio::EngineError;
+using socketio::EngineTransport;
+
+// The parameters of an Engine.IO request.
+struct EngineFront::Query {
+  explicit Query(const http::Request& request) : form(http::ParseForm(request.query)) {
+    if (const std::string* sid = Get("sid")) {
+      has_sid = !sid->empty();
+      id = EngineId::Parse(*sid);
+    }
+  }
+  const std::string* Get(std::string_view name) const { return http::FindField(form, name); }
+  std::optional<std::string_view> View(std::string_view name) const {
+    const std::string* value = Get(name);
+    return value == nullptr ? std::nullopt : std::optional<std::string_view>(*value);
+  }
+
+  http::Form form;
+  bool has_sid = false;
+  std::optional<EngineId> id;
+};
+
+namespace {
+
+websocket::HandshakeRequest ToHandshake(const http::Request& request, std::string& upgrade, std::string& connection) {
+  auto first = [&request](std::string_view name) {
+    const std::string* value = request.Find(name);
+    return value == nullptr ? std::string_view() : std::string_view(*value);
+  };
+  upgrade = request.Joined("upgrade", ",").value_or("");
+  connection = request.Joined("connection", ",").value_or("");
+  return {request.method_text, request.version_minor >= 1, upgrade,
+          connection,          first("sec-websocket-key"), first("sec-websocket-version")};
+}
+
+bool IsWebSocketRequest(const http::Request& request) {
+  const std::optional<std::string> upgrade = request.upgrade ? request.Joined("upgrade", ",") : std::nullopt;
+  return upgrade && http::HasToken(*upgrade, "websocket");
+}
+
+std::string_view ContentType(const http::Request& request) {
+  const std::string* type = request.Find("content-type");
+  return type == nullptr ? std::string_view() : std::string_view(*type);
+}
+
+}  // namespace
+
+EngineFront::EngineFront(const EngineFrontOptions& options, const http::CorsPolicy& cors, const ClientBundle& bundle,
+                         const std::vector<ChannelContext*>& contexts, const std::atomic<bool>& draining,
+                         ClientContext clients)
+    : options_(options),
+      cors_(cors),
+      bundle_(bundle),
+      contexts_(contexts),
+      draining_(draining),
+      clients_context_(std::move(clients)) {
+  clients_context_.on_finished = [this](const EngineId::Key& key) {
+    clients_context_.loop.Post([this, key] { Forget(key); });
+  };
+}
+
+EngineFront::~EngineFront() = default;
+
+void EngineFront::Forget(const EngineId::Key& key) { clients_.erase(key); }
+
+bool EngineFront::IsEnginePath(std::string_view path) const {
+  if (path.ends_with('/')) path.remove_suffix(1);
+  return path == options_.path;
+}
+
+ChannelContext* EngineFront::Route(const http::Request& head) {
+  if (contexts_.size() == 1 || !IsEnginePath(head.path)) return nullptr;
+  const Query query(head);
+  if (!query.id || query.id->replica != options_.replica_name) return nullptr;
+  const std::size_t here = clients_context_.loop.index();
+  return query.id->thread < contexts_.size() && query.id->thread != here ? contexts_[query.id->thread] : nullptr;
+}
+
+bool EngineFront::OnHead(const http::Request& head, const ExchangePtr& exchange) {
+  if (!IsEnginePath(head.path) || head.method != http::Method::kPost ||
+      JudgeOrigin(head) == http::OriginVerdict::kForeign) {
+    return false;
+  }
+  const Query query(head);
+  const std::string* transport = query.Get("transport");
+  Client* const client = Find(query);
+  if (client == nullptr || transport == nullptr || *transport != "polling") return false;
+  AddCors(head, exchange);
+  return client->OnPostBegin(ContentType(head), exchange);
+}
+
+http::Response EngineFront::OnTooLarge(const http::Request& head, bool announced) {
+  http::Response response(413);
+  cors_.AddHeaders(head, JudgeOrigin(head), response);
+  if (Client* client = announced && IsEnginePath(head.path) ? Find(Query(head)) : nullptr) client->OnPostTooLarge(true);
+  return response;
+}
+
+void EngineFront::OnRequest(http::Request request, const ExchangePtr& exchange) {
+  if (exchange->headers.empty()) AddCors(request, exchange);
+  const std::string_view path = request.path;
+  if (http::CorsPolicy::IsPreflight(request)) {
+    exchange->headers.clear();
+    return exchange->Answer(cors_.Preflight(request, JudgeOrigin(request)));
+  }
+  if (IsEnginePath(path)) return OnEngineRequest(request, exchange);
+  if (path.starts_with(options_.path) && path.substr(options_.path.size()).starts_with('/')) {
+    const std::string_view name = path.substr(options_.path.size() + 1);
+    if (bundle_.Has(name)) return exchange->Answer(bundle_.Answer(request, name));
+  }
+  exchange->Answer(http::Response(404, "text/plain; charset=utf-8", "Not found\n"));
+}
+
+void EngineFront::OnEngineRequest(const http::Request& request, const ExchangePtr& exchange) {
+  const Query query(request);
+  Client* const client = Find(query);
+  const bool is_foreign = JudgeOrigin(request) == http::OriginVerdict::kForeign;
+  if (is_foreign) clients_context_.tallies.origins_refused.Add();
+  if (is_foreign && query.has_sid) return Refuse(request, exchange, EngineError::kForbidden);
+
+  socketio::EngineRequest engine;
+  engine.method = request.method_text;
+  engine.transport = query.View("transport");
+  engine.eio = query.View("EIO");
+  engine.sid = query.View("sid");
+  if (const std::string* origin = request.Find("origin")) engine.origin = *origin;
+  engine.is_upgrade = IsWebSocketRequest(request);
+  if (client != nullptr) engine.session_transport = client->transport();
+  engine.forbidden = is_foreign;
+  if (const std::optional<EngineError> error = socketio::VerifyEngineRequest(engine, clients_context_.engine)) {
+    return Refuse(request, exchange, *error);
+  }
+  if (client == nullptr && draining_.load(std::memory_order_relaxed)) {
+    http::Response response(503, "text/plain; charset=utf-8", "Shutting down\n");
+    return exchange->Answer(std::move(response.Add("Retry-After", "1")), true);
+  }
+  if (engine.is_upgrade) return OnUpgrade(request, query, exchange);
+  if (client == nullptr) {
+    std::string sid;
+    NewClient(request, sid).OpenPolling(sid, exchange);
+  } else if (request.method == http::Method::kGet) {
+    client->OnPoll(exchange);
+  } else if (request.method == http::Method::kPost) {
+    client->OnPost(ContentType(request), request.body, exchange);
+  } else {
+    exchange->Answer(http::Response(500));
+  }
+}
+
+void EngineFront::OnUpgrade(const http::Request& request, const Query& query, const ExchangePtr& exchange) {
+  std::string upgrade;
+  std::string connection;
+  const websocket::HandshakeRequest handshake = ToHandshake(request, upgrade, connection);
+  switch (websocket::Judge(handshake)) {
+    case websocket::HandshakeVerdict::kAccepted:
+      break;
+    case websocket::HandshakeVerdict::kWrongVersion:
+      return exchange->Answer(
+          std::move(http::Response(426).Add("Sec-WebSocket-Version", "13").Add("Upgrade", "websocket")), true);
+    default:
+      return Refuse(request, exchange, EngineError::kBadRequest);
+  }
+  const std::shared_ptr<Channel> channel = exchange->channel();
+  if (Client* const client = Find(query)) {
+    channel->StartWebSocket(handshake.key, *client);
+    return client->OnUpgrade(channel);
+  }
+  std::string sid;
+  Client& client = NewClient(request, sid);
+  channel->StartWebSocket(handshake.key, client);
+  client.OpenWebSocket(sid, channel);
+}
+
+void EngineFront::Refuse(const http::Request& request, const ExchangePtr& exchange, EngineError error) const {
+  if (IsWebSocketRequest(request)) {
+    exchange->headers.clear();
+    return exchange->Answer(http::Response(400, "text/html", std::string(socketio::Message(error))), true);
+  }
+  exchange->Answer(http::Response(socketio::HttpStatus(error), "application/json", socketio::ErrorBody(error)));
+}
+
+Client* EngineFront::Find(const Query& query) const {
+  if (!query.id || query.id->replica != options_.replica_name || query.id->thread != clients_context_.loop.index()) {
+    return nullptr;
+  }
+  const auto found = clients_.find(query.id->key);
+  return found == clients_.end() || found->second->finished() ? nullptr : found->second.get();
+}
+
+Client& EngineFront::NewClient(const http::Request& request, std::string& sid) {
+  const EngineId id = EngineId::Generate(options_.replica_name, clients_context_.loop.index());
+  sid = id.ToText();
+  auto client = std::make_unique<Client>(clients_context_, id.key, request.Joined("cookie", "; ").value_or(""));
+  Client& result = *client;
+  clients_.emplace(id.key, std::move(client));
+  return result;
+}
+
+http::OriginVerdict EngineFront::JudgeOrigin(const http::Request& request) const {
+  return cors_.Judge(request, http::OwnOrigin(request, options_.trust_proxy));
+}
+
+void EngineFront::AddCors(const http::Request& request, const ExchangePtr& exchange) const {
+  http::Response response(200);
+  cors_.AddHeaders(request, JudgeOrigin(request), response);
+  exchange->headers = response.headers();
+}
+
+std::size_t EngineFront::CloseSome(std::size_t count, socketio::CloseReason reason) {
+  std::size_t left = 0;
+  for (const auto& [key, client] : clients_) {
+    if (client->finished()) continue;
+    if (count > 0) {
+      --count;
+      client->Close(reason);
+    } else {
+      ++left;
+    }
+  }
+  return left;
+}
+
+}  // namespace sesior::realtime

@@ -1,0 +1,121 @@
+#include "services/realtime/connection/session_watches.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "sesior/base/check.hpp"
+
+namespace sesior::realtime {
+
+using session_client::WatchEvent;
+
+struct WatchedSession {
+  explicit WatchedSession(SessionWatches& all) : watches(all) {}
+  ~WatchedSession() { Forget(); }
+  void Forget() {
+    if (std::exchange(listed, false)) watches.by_id_.erase(id);
+  }
+
+  SessionWatches& watches;
+  std::string id;       // once known
+  bool listed = false;  // in by_id_
+  SessionPtr session;
+  std::vector<SessionHold*> holds;
+  std::unique_ptr<session_client::Registration> registration;
+};
+
+SessionHold::~SessionHold() {
+  if (watched_) std::erase(watched_->holds, this);
+}
+
+const SessionPtr& SessionHold::session() const {
+  static const SessionPtr none;
+  return watched_ ? watched_->session : none;
+}
+
+SessionWatches::~SessionWatches() { SESIOR_CHECK(by_id_.empty()); }
+
+std::unique_ptr<SessionHold> SessionWatches::Open(std::string cookie_header, SessionHold::OnVerdict on_verdict) {
+  auto hold = std::make_unique<SessionHold>(std::move(on_verdict));
+  auto watched = std::make_shared<WatchedSession>(*this);
+  hold->watched_ = watched;
+  watched->holds.push_back(hold.get());
+  session::v1::SessionRef ref;
+  ref.set_cookie_header(std::move(cookie_header));
+  std::weak_ptr<WatchedSession> weak = watched;
+  watched->registration =
+      sessions_.Watch(std::move(ref), timeout_, [&loop = loop_, this, weak](absl::StatusOr<WatchEvent> event) {
+        loop.Post([this, weak, event = std::move(event)]() mutable {
+          if (const std::shared_ptr<WatchedSession> alive = weak.lock()) OnEvent(alive, std::move(event));
+        });
+      });
+  return hold;
+}
+
+void SessionWatches::OnEvent(const std::shared_ptr<WatchedSession>& watched, absl::StatusOr<WatchEvent> event) {
+  if (!event.ok()) return Tell(watched, SessionVerdict::kUnavailable);
+  switch (event->kind) {
+    case WatchEvent::Kind::kRefused:
+      return Tell(watched, SessionVerdict::kRefused);
+    case WatchEvent::Kind::kEnded:
+      watched->Forget();
+      return Tell(watched, SessionVerdict::kEnded);
+    default:
+      return OnCurrent(watched, std::move(event->session));
+  }
+}
+
+void SessionWatches::OnCurrent(const std::shared_ptr<WatchedSession>& watched, SessionPtr session) {
+  if (watched->session) {
+    // Never a higher revision replaced by a lower one.
+    if (session->revision() >= watched->session->revision()) watched->session = std::move(session);
+    return;
+  }
+  watched->id = session->session_id();
+  const auto [known, is_new] = by_id_.try_emplace(watched->id, watched.get());
+  if (is_new) {
+    watched->listed = true;
+    watched->session = std::move(session);
+    return Tell(watched, SessionVerdict::kCurrent);
+  }
+  // Another client brought this session before: go on with its watch, and let this one end.
+  WatchedSession& first = *known->second;
+  if (session->revision() > first.session->revision()) first.session = std::move(session);
+  const std::shared_ptr<WatchedSession> shared = first.holds.front()->watched_;
+  for (SessionHold* hold : std::exchange(watched->holds, {})) {
+    hold->watched_ = shared;
+    shared->holds.push_back(hold);
+    hold->on_verdict_(SessionVerdict::kCurrent);
+  }
+}
+
+void SessionWatches::Tell(const std::shared_ptr<WatchedSession>& watched, SessionVerdict verdict) {
+  // A holder may let go of its own hold, or of others, inside the call.
+  const std::vector<SessionHold*> holds = watched->holds;
+  for (SessionHold* hold : holds) {
+    if (std::find(watched->holds.begin(), watched->holds.end(), hold) != watched->holds.end()) {
+      const SessionHold::OnVerdict tell = hold->on_verdict_;  // outlives the hold
+      tell(verdict);
+    }
+  }
+}
+
+bool SessionWatches::IsPlausible(std::string_view cookie_header, std::string_view cookie_name) {
+  constexpr std::size_t kLeastBytes = 2 + 1 + 43;  // "s:", a dot, and an HMAC-SHA256 in base64
+  std::size_t at = 0;
+  while (at < cookie_header.size()) {
+    const std::size_t end = std::min(cookie_header.find(';', at), cookie_header.size());
+    std::string_view pair = cookie_header.substr(at, end - at);
+    at = end + 1;
+    while (!pair.empty() && (pair.front() == ' ' || pair.front() == '\t')) pair.remove_prefix(1);
+    const std::size_t equals = pair.find('=');
+    if (equals == std::string_view::npos) continue;
+    std::string_view name = pair.substr(0, equals);
+    while (!name.empty() && (name.back() == ' ' || name.back() == '\t')) name.remove_suffix(1);
+    if (name == cookie_name && pair.size() - equals > kLeastBytes) return true;
+  }
+  return false;
+}
+
+}  // namespace sesior::realtime

@@ -1,0 +1,81 @@
+// SessionWatches: the sessions behind the clients of one loop, each watched once however many clients it has.
+//
+// A client opens with its cookie; the answer says what the session is now, and from then on the holder is told when it
+// ends. Two clients that bring the same session share one watch from the moment both answers are known.
+// Ownership: a SessionHold ends with its destructor; the watch ends with its last hold. SessionWatches outlives them.
+// Threading: confined to the loop; answers of the client hop there.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/container/flat_hash_map.h"
+#include "services/realtime/hub/loop.hpp"
+#include "sesior/session_client/session_client.hpp"
+
+namespace sesior::realtime {
+
+using session_client::SessionPtr;
+
+// What came of opening a session, and how it ended.
+enum class SessionVerdict {
+  kCurrent,      // it is good: SessionHold::session()
+  kRefused,      // no valid session behind the cookie
+  kUnavailable,  // the session service could not be asked: try again later
+  kEnded,        // after kCurrent: logged out, expired or replaced
+};
+
+class SessionWatches;
+struct WatchedSession;
+
+// One client's part in a watch.
+class SessionHold {
+ public:
+  // Called on the loop: once with the first answer, and perhaps once more with kEnded. Never inside Open.
+  using OnVerdict = std::function<void(SessionVerdict)>;
+
+  explicit SessionHold(OnVerdict on_verdict) : on_verdict_(std::move(on_verdict)) {}
+  ~SessionHold();
+  SessionHold(const SessionHold&) = delete;
+  SessionHold& operator=(const SessionHold&) = delete;
+
+  // The newest state; null before kCurrent.
+  const SessionPtr& session() const;
+
+ private:
+  friend class SessionWatches;
+  friend struct WatchedSession;
+  OnVerdict on_verdict_;
+  std::shared_ptr<WatchedSession> watched_;
+};
+
+class SessionWatches {
+ public:
+  SessionWatches(session_client::SessionClient& sessions, hub::Loop& loop, std::chrono::milliseconds timeout)
+      : sessions_(sessions), loop_(loop), timeout_(timeout) {}
+  ~SessionWatches();
+
+  std::unique_ptr<SessionHold> Open(std::string cookie_header, SessionHold::OnVerdict on_verdict);
+
+  // Whether a Cookie header can hold a session at all: a cookie of that name, long enough, with a signature.
+  // Saves a call for the many that cannot.
+  static bool IsPlausible(std::string_view cookie_header, std::string_view cookie_name);
+
+  std::size_t size() const { return by_id_.size(); }
+
+ private:
+  friend struct WatchedSession;
+  void OnEvent(const std::shared_ptr<WatchedSession>& watched, absl::StatusOr<session_client::WatchEvent> event);
+  void OnCurrent(const std::shared_ptr<WatchedSession>& watched, SessionPtr session);
+  static void Tell(const std::shared_ptr<WatchedSession>& watched, SessionVerdict verdict);
+
+  session_client::SessionClient& sessions_;
+  hub::Loop& loop_;
+  const std::chrono::milliseconds timeout_;
+  absl::flat_hash_map<std::string_view, WatchedSession*> by_id_;  // keys point into the sessions
+};
+
+}  // namespace sesior::realtime

@@ -1,0 +1,47 @@
+// What sesior-realtime counts. The hot counters are Tallies, one object a loop, summed up when somebody asks.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "sesior/telemetry/metrics.hpp"
+
+namespace sesior::realtime {
+
+// Tally: a count with one writing thread and any number of readers; costs an addition.
+class Tally {
+ public:
+  void Add(std::uint64_t count = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
+  }
+  void Subtract(std::uint64_t count) {
+    value_.store(value_.load(std::memory_order_relaxed) - count, std::memory_order_relaxed);
+  }
+  std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_ = 0;
+};
+
+// The counts of one loop.
+struct LoopTallies {
+  Tally connections;      // TCP, open now
+  Tally accepted;         // TCP
+  Tally refused;          // TCP: over the limit
+  Tally http_requests;    //
+  Tally clients;          // Engine.IO sessions, open now
+  Tally sockets;          // Socket.IO sockets, open now
+  Tally frames_queued;    // for clients
+  Tally writes;           // system calls for them
+  Tally bytes_written;    //
+  Tally queued_bytes;     // waiting now
+  Tally messages_in;      // Engine.IO messages from clients
+  Tally slow_closed;      // clients that did not read
+  Tally frames_dropped;   // not queued: volatile, over the limit, or too late
+  Tally origins_refused;  // handshakes from foreign origins
+  Tally connect_refused;  // CONNECT without a valid session
+  Tally connect_failed;   // CONNECT while the session service could not be reached
+  Tally sessions_ended;   // sockets ended with their session
+};
+
+}  // namespace sesior::realtime

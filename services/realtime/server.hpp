@@ -1,0 +1,82 @@
+// Server: the Socket.IO server of one process: threads, listeners, connections, and a hub for each thread.
+//
+// Drain:     new handshakes get 503 and ready() is false; after `drain_delay`, in which the listeners go on accepting
+//            requests of clients that exist, the clients are closed in slices and reconnect elsewhere.
+// Threading: Part's methods on the main thread; draining and the tallies from any.
+// Shutdown:  Stop ends the threads, then disconnects what is left; nothing runs after it.
+#pragma once
+
+#include <asio/ip/tcp.hpp>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "services/realtime/bus/bus.hpp"
+#include "services/realtime/connection/client_bundle.hpp"
+#include "services/realtime/connection/engine_front.hpp"
+#include "services/realtime/hub/hub.hpp"
+#include "services/realtime/metrics.hpp"
+#include "services/realtime/transport/channel.hpp"
+#include "sesior/http/cors.hpp"
+#include "sesior/runtime/run.hpp"
+#include "sesior/session_client/session_client.hpp"
+#include "sesior/socketio/engine_session.hpp"
+#include "sesior/socketio/server_connection.hpp"
+
+namespace sesior::realtime {
+
+struct ServerOptions {
+  std::string listen = "127.0.0.1:0";
+  std::size_t threads = 1;
+  std::size_t max_connections = 15'000;
+  std::string client_bundle_dir;             // empty: the client is not served
+  std::vector<std::string> allowed_origins;  // beside the server's own
+  std::string cookie_name = "connect.sid";
+  std::chrono::milliseconds session_timeout{2'000};  // for the answer whether a client's session is good
+  std::chrono::milliseconds drain_delay{1'000};
+  EngineFrontOptions front;
+  ChannelOptions channel;
+  socketio::EngineOptions engine;
+  socketio::ServerConnectionOptions socketio;
+  hub::HubOptions hub;
+};
+
+class Server final : public runtime::Part {
+ public:
+  // `sessions`: null when no session is demanded; else, like `bus`, it outlives the server.
+  Server(ServerOptions options, session_client::SessionClient* sessions, Bus& bus);
+  ~Server() override;
+
+  // One for each thread; give them their handlers before Start.
+  std::vector<hub::Hub*> hubs();
+
+  absl::Status Start() override;
+  void Drain(std::chrono::steady_clock::time_point deadline) override;
+  void Stop() override;
+
+  bool draining() const { return draining_.load(std::memory_order_relaxed); }
+  // host:port, after Start.
+  std::string address() const;
+  // Of all threads together, now.
+  std::uint64_t Sum(Tally LoopTallies::*tally) const;
+
+ private:
+  struct Thread;
+
+  const ServerOptions options_;
+  session_client::SessionClient* const sessions_;
+  Bus& bus_;
+  const http::CorsPolicy cors_;
+  ClientBundle bundle_;
+  std::atomic<bool> draining_ = false;
+  std::atomic<std::size_t> connections_ = 0;
+  asio::ip::tcp::endpoint endpoint_;
+  std::vector<ChannelContext*> contexts_;
+  std::vector<std::unique_ptr<Thread>> threads_;
+};
+
+}  // namespace sesior::realtime
