@@ -1,6 +1,6 @@
-// The SessionClient over gRPC: hot calls in batches on one stream per replica (sesior.internal.v1), lists by unary rpcs,
-// one watch stream per replica, one subscription stream. Addresses are resolved again every 5 s; each address gets its
-// own channel.
+// The SessionClient over gRPC: hot calls in batches on one stream per replica (sesior.internal.v1), lists by unary
+// rpcs, one watch stream per replica, one subscription stream. Addresses are resolved again every 5 s; each address
+// gets its own channel.
 #pragma once
 
 #include <memory>

@@ -1,9 +1,10 @@
 // SessionClient: how REST and realtime reach the session service. An interface, so that handlers are tested with a fake
 // (tests/support/fake_session_client.hpp); MakeSessionClient (grpc_session_client.hpp) makes the real one.
 //
-// Delivery:  a call goes to the replica that the hash of its session chooses, so that calls on one session stay in order.
-//            A call whose replica is lost is repeated elsewhere, with the same request_id, until its timeout; the client
-//            gives mutating calls a request_id when they have none.
+// Delivery:  a call goes to the replica that the hash of its session chooses, so that calls on one session stay in
+// order.
+//            A call whose replica is lost is repeated elsewhere, with the same request_id, until its timeout; the
+//            client gives mutating calls a request_id when they have none.
 // Ownership: the client owns every `done` until it has called it. It outlives its watches and subscriptions.
 // Threading: thread-safe. `done` and handlers run on threads of the client, never inside the starting call; they must
 //            not block: hop to your own executor.
@@ -45,8 +46,8 @@ struct WatchEvent {
   };
   Kind kind = Kind::kCurrent;
   SessionPtr session;  // with kCurrent, kUpdated, kTouched; never null there
-  session::v1::EndReason reason = session::v1::END_REASON_UNSPECIFIED;               // with kEnded
-  session::v1::CookieVerdict verdict = session::v1::COOKIE_VERDICT_UNSPECIFIED;      // with kRefused
+  session::v1::EndReason reason = session::v1::END_REASON_UNSPECIFIED;           // with kEnded
+  session::v1::CookieVerdict verdict = session::v1::COOKIE_VERDICT_UNSPECIFIED;  // with kRefused
 };
 // An error can only be the first event; the watch is over then. Outages later on are bridged in silence: the watch is
 // taken up on another replica and tells what changed meanwhile.

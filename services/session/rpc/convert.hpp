@@ -1,0 +1,32 @@
+// From the domain's values to the messages of the protos and back. Pure functions, thread-safe.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "services/session/domain/session_service.hpp"
+#include "sesior/broadcast/v1/broadcast.pb.h"
+#include "sesior/session/v1/session.pb.h"
+
+namespace sesior::session::rpc {
+
+inline constexpr int kMaxAttachments = 10;
+inline constexpr std::size_t kMaxBroadcastBytes = std::size_t{1} << 20;
+
+// `now_ms`: wall clock, for expire_time.
+void ToProto(SessionView view, std::int64_t now_ms, session::v1::Session& session);
+session::v1::CookieVerdict ToProto(CookieVerdict verdict);
+void ToProto(const StorePosition& position, broadcast::v1::Position& proto);
+
+SessionRef FromProto(const session::v1::SessionRef& ref);
+std::vector<ClaimRequest> FromProto(const google::protobuf::RepeatedPtrField<session::v1::Claim>& claims);
+
+// kInvalidArgument naming the field: a namespace that does not begin with "/", arguments that are no JSON array
+// beginning with a string, a name reserved by Socket.IO, too many attachments. kResourceExhausted: too large.
+absl::Status CheckBroadcast(const broadcast::v1::Broadcast& broadcast);
+std::optional<Announcement> FromProto(session::v1::Announcement announcement);
+std::optional<StorePresenceChange> FromProto(const session::v1::PresenceChange& change);
+
+}  // namespace sesior::session::rpc

@@ -1,0 +1,40 @@
+// ExchangeService: the batched stream of sesior.internal.v1. A batch is one post to the core executor, its calls run in
+// order; answers go out whenever the last write is done, all that wait in one message.
+// Threading: thread-safe. Streams refer to `operations`, `core` and the metrics, which must outlive the gRPC server.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "services/session/domain/executor.hpp"
+#include "services/session/rpc/operations.hpp"
+#include "services/session/rpc/rpc_metrics.hpp"
+#include "sesior/internal/v1/exchange.grpc.pb.h"
+
+namespace sesior::session::rpc {
+
+class ExchangeService final : public internal::v1::ExchangeService::CallbackService {
+ public:
+  static constexpr int kMaxOpenCalls = 1024;
+
+  ExchangeService(Operations& operations, Executor& core, RpcMetrics& metrics);
+  ~ExchangeService() override;
+
+  grpc::ServerBidiReactor<internal::v1::ExchangeRequest, internal::v1::ExchangeResponse>* Exchange(
+      grpc::CallbackServerContext* context) override;
+
+  // Asks the clients of all streams to go elsewhere; what they have sent is still answered.
+  void GoAway();
+
+ private:
+  class Stream;
+
+  Operations& operations_;
+  Executor& core_;
+  RpcMetrics& metrics_;
+  absl::Mutex mutex_;
+  std::vector<std::weak_ptr<Stream>> streams_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace sesior::session::rpc

@@ -1,0 +1,322 @@
+#include "services/session/rpc/operations.hpp"
+
+#include <memory>
+#include <utility>
+
+#include "services/session/domain/errors.hpp"
+#include "services/session/rpc/convert.hpp"
+
+namespace sesior::session::rpc {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr int kMaxBatch = 100;
+constexpr int kMaxListed = 1000;
+
+milliseconds ToMillis(const google::protobuf::Duration& duration) {
+  return std::chrono::seconds(duration.seconds()) + milliseconds(duration.nanos() / 1'000'000);
+}
+
+std::optional<milliseconds> ToMillisOrUnset(bool has, const google::protobuf::Duration& duration) {
+  if (!has || ToMillis(duration) == milliseconds(0)) return std::nullopt;
+  return ToMillis(duration);
+}
+
+void AddClaimResults(const std::vector<std::optional<std::string>>& previous,
+                     google::protobuf::RepeatedPtrField<session::v1::ClaimResult>& results) {
+  for (const std::optional<std::string>& value : previous) {
+    session::v1::ClaimResult& result = *results.Add();
+    if (value) result.set_previous_value(*value);
+  }
+}
+
+// Answers with what a write returns: the three responses have the same fields.
+template <typename Response>
+Done<SessionResult> AnswerWrite(const Clock& clock, Done<Response> done) {
+  return [&clock, done = std::move(done)](absl::StatusOr<SessionResult> result) mutable {
+    if (!result.ok()) return std::move(done)(result.status());
+    Response response;
+    ToProto(std::move(result->session), clock.WallMillis(), *response.mutable_session());
+    response.set_set_cookie(std::move(result->set_cookie));
+    AddClaimResults(result->previous, *response.mutable_claims());
+    std::move(done)(std::move(response));
+  };
+}
+
+absl::Status CheckAnnouncement(const session::v1::Announcement& announcement) {
+  return announcement.has_broadcast() ? CheckBroadcast(announcement.broadcast()) : absl::OkStatus();
+}
+
+absl::Status CheckReason(session::v1::EndReason reason) {
+  return session::v1::EndReason_IsValid(reason) ? absl::OkStatus() : InvalidField("reason", "is not known");
+}
+
+// Leaves the data out of a session that the caller holds already.
+template <typename Response>
+void DropIfKnown(const std::string& if_none_match, Response& response) {
+  if (if_none_match.empty() || if_none_match != response.session().etag()) return;
+  response.set_not_modified(true);
+  response.mutable_session()->clear_data_json();
+}
+
+}  // namespace
+
+void Operations::Run(session::v1::CreateSessionRequest request, Done<session::v1::CreateSessionResponse> done) {
+  if (absl::Status status = CheckAnnouncement(request.announcement()); !status.ok()) return std::move(done)(status);
+  CreateRequest create{
+      .data_json = std::move(*request.mutable_data_json()),
+      .user_id = std::move(*request.mutable_user_id()),
+      .idle_ttl = ToMillisOrUnset(request.has_idle_ttl(), request.idle_ttl()),
+      .absolute_ttl = ToMillisOrUnset(request.has_absolute_ttl(), request.absolute_ttl()),
+      .claims = FromProto(request.claims()),
+      .announcement = FromProto(std::move(*request.mutable_announcement())),
+      .request_id = std::move(*request.mutable_request_id()),
+  };
+  sessions_.Create(std::move(create), AnswerWrite<session::v1::CreateSessionResponse>(clock_, std::move(done)));
+}
+
+void Operations::Run(session::v1::GetSessionRequest request, Done<session::v1::GetSessionResponse> done) {
+  sessions_.Get(FromProto(request.session()), request.touch(),
+                [this, known = std::move(*request.mutable_if_none_match()),
+                 done = std::move(done)](absl::StatusOr<SessionResult> result) mutable {
+                  if (!result.ok()) return std::move(done)(result.status());
+                  session::v1::GetSessionResponse response;
+                  ToProto(std::move(result->session), clock_.WallMillis(), *response.mutable_session());
+                  response.set_set_cookie(std::move(result->set_cookie));
+                  DropIfKnown(known, response);
+                  std::move(done)(std::move(response));
+                });
+}
+
+void Operations::Run(session::v1::BatchGetSessionsRequest request, Done<session::v1::BatchGetSessionsResponse> done) {
+  if (request.session_ids_size() > kMaxBatch) {
+    return std::move(done)(InvalidField("session_ids", "are more than 100"));
+  }
+  // Answers when the last of its reads has; the first error that is not "there is none" fails the whole.
+  struct Batch {
+    int open = 1;
+    absl::Status status;
+    session::v1::BatchGetSessionsResponse response;
+    Done<session::v1::BatchGetSessionsResponse> done;
+    void Close() {
+      if (--open > 0) return;
+      if (!status.ok()) return std::move(done)(status);
+      std::move(done)(std::move(response));
+    }
+  };
+  auto batch = std::make_shared<Batch>();
+  batch->done = std::move(done);
+  for (const std::string& id : request.session_ids()) {
+    ++batch->open;
+    sessions_.Get({.id = SessionId(id), .cookie_header = {}}, false,
+                  [this, batch, id](absl::StatusOr<SessionResult> result) {
+                    if (result.ok()) {
+                      ToProto(std::move(result->session), clock_.WallMillis(), *batch->response.add_sessions());
+                    } else if (absl::IsNotFound(result.status())) {
+                      batch->response.add_missing_ids(id);
+                    } else {
+                      batch->status.Update(result.status());
+                    }
+                    batch->Close();
+                  });
+  }
+  batch->Close();
+}
+
+void Operations::Run(session::v1::UpdateSessionRequest request, Done<session::v1::UpdateSessionResponse> done) {
+  if (absl::Status status = CheckAnnouncement(request.announcement()); !status.ok()) return std::move(done)(status);
+  UpdateRequest update{
+      .session = FromProto(request.session()),
+      .merge_patch_json = std::move(*request.mutable_merge_patch_json()),
+      .etag = std::move(*request.mutable_etag()),
+      .claims = FromProto(request.claims()),
+      .announcement = FromProto(std::move(*request.mutable_announcement())),
+      .presence = FromProto(request.presence()),
+      .touch = request.touch(),
+      .request_id = std::move(*request.mutable_request_id()),
+  };
+  sessions_.Update(std::move(update), AnswerWrite<session::v1::UpdateSessionResponse>(clock_, std::move(done)));
+}
+
+void Operations::Run(session::v1::TouchSessionRequest request, Done<session::v1::TouchSessionResponse> done) {
+  sessions_.Touch(FromProto(request.session()), [done = std::move(done)](absl::StatusOr<TouchResult> result) mutable {
+    if (!result.ok()) return std::move(done)(result.status());
+    session::v1::TouchSessionResponse response;
+    if (result->expire_ms) {
+      response.mutable_expire_time()->set_seconds(*result->expire_ms / 1000);
+      response.mutable_expire_time()->set_nanos(static_cast<int>(*result->expire_ms % 1000) * 1'000'000);
+    }
+    response.set_touched(result->touched);
+    std::move(done)(std::move(response));
+  });
+}
+
+void Operations::Run(session::v1::RegenerateSessionRequest request, Done<session::v1::RegenerateSessionResponse> done) {
+  absl::Status status = CheckAnnouncement(request.announcement());
+  status.Update(CheckReason(request.reason()));
+  if (!status.ok()) return std::move(done)(status);
+  RegenerateRequest regenerate{
+      .session = FromProto(request.session()),
+      .etag = std::move(*request.mutable_etag()),
+      .keep_data = request.keep_data(),
+      .reason = request.reason(),
+      .rotation = request.reason() == session::v1::END_REASON_ROTATION,
+      .merge_patch_json = std::move(*request.mutable_merge_patch_json()),
+      .claims = FromProto(request.claims()),
+      .user_id = std::move(*request.mutable_user_id()),
+      .announcement = FromProto(std::move(*request.mutable_announcement())),
+      .request_id = std::move(*request.mutable_request_id()),
+  };
+  sessions_.Regenerate(std::move(regenerate),
+                       AnswerWrite<session::v1::RegenerateSessionResponse>(clock_, std::move(done)));
+}
+
+void Operations::Run(session::v1::DestroySessionRequest request, Done<session::v1::DestroySessionResponse> done) {
+  if (absl::Status status = CheckReason(request.reason()); !status.ok()) return std::move(done)(status);
+  DestroyRequest destroy{
+      .session = FromProto(request.session()),
+      .etag = std::move(*request.mutable_etag()),
+      .reason = request.reason(),
+      .request_id = std::move(*request.mutable_request_id()),
+  };
+  sessions_.Destroy(std::move(destroy), [this, done = std::move(done)](absl::StatusOr<bool> destroyed) mutable {
+    if (!destroyed.ok()) return std::move(done)(destroyed.status());
+    session::v1::DestroySessionResponse response;
+    response.set_destroyed(*destroyed);
+    response.set_clear_cookie(sessions_.ClearCookie());
+    std::move(done)(std::move(response));
+  });
+}
+
+void Operations::Run(session::v1::ResolveCookieRequest request, Done<session::v1::ResolveCookieResponse> done) {
+  sessions_.Resolve(std::move(*request.mutable_cookie_header()), request.touch(),
+                    [this, known = std::move(*request.mutable_if_none_match()),
+                     done = std::move(done)](absl::StatusOr<ResolveResult> result) mutable {
+                      if (!result.ok()) return std::move(done)(result.status());
+                      session::v1::ResolveCookieResponse response;
+                      response.set_verdict(ToProto(result->verdict));
+                      if (result->session) {
+                        ToProto(*std::move(result->session), clock_.WallMillis(), *response.mutable_session());
+                        DropIfKnown(known, response);
+                      }
+                      response.set_set_cookie(std::move(result->set_cookie));
+                      std::move(done)(std::move(response));
+                    });
+}
+
+void Operations::Run(broadcast::v1::PublishRequest request, Done<broadcast::v1::PublishResponse> done) {
+  if (absl::Status status = CheckBroadcast(request.broadcast()); !status.ok()) return std::move(done)(status);
+  store_.Publish(request.broadcast().namespace_(), request.broadcast().SerializeAsString(),
+                 std::move(*request.mutable_request_id()),
+                 [done = std::move(done)](absl::StatusOr<StoreReply> reply) mutable {
+                   if (!reply.ok()) return std::move(done)(reply.status());
+                   broadcast::v1::PublishResponse response;
+                   ToProto(reply->position, *response.mutable_position());
+                   std::move(done)(std::move(response));
+                 });
+}
+
+void Operations::Run(presence::v1::KeepLeaseRequest request, Done<presence::v1::KeepLeaseResponse> done) {
+  const milliseconds ttl = request.has_ttl() ? ToMillis(request.ttl()) : milliseconds(10'000);
+  if (request.replica_id().empty()) return std::move(done)(InvalidField("replica_id", "is empty"));
+  if (ttl < milliseconds(1'000) || ttl > milliseconds(60'000)) {
+    return std::move(done)(InvalidField("ttl", "must be 1 s to 60 s"));
+  }
+  presence_.KeepLease(std::move(*request.mutable_replica_id()), ttl, std::move(*request.mutable_peer_address()),
+                      [done = std::move(done)](absl::StatusOr<LeaseState> state) mutable {
+                        if (!state.ok()) return std::move(done)(state.status());
+                        presence::v1::KeepLeaseResponse response;
+                        response.set_fresh(state->fresh);
+                        for (LiveReplica& replica : state->replicas) {
+                          presence::v1::KeepLeaseResponse::Replica& listed = *response.add_replicas();
+                          listed.set_replica_id(std::move(replica.replica_id));
+                          listed.set_peer_address(std::move(replica.peer_address));
+                        }
+                        std::move(done)(std::move(response));
+                      });
+}
+
+void Operations::Run(presence::v1::ReleaseLeaseRequest request, Done<presence::v1::ReleaseLeaseResponse> done) {
+  presence_.ReleaseLease(std::move(*request.mutable_replica_id()),
+                         [done = std::move(done)](absl::Status status) mutable {
+                           if (!status.ok()) return std::move(done)(status);
+                           std::move(done)(presence::v1::ReleaseLeaseResponse());
+                         });
+}
+
+void Operations::Run(presence::v1::EnterRequest request, Done<presence::v1::EnterResponse> done) {
+  for (const broadcast::v1::Broadcast* broadcast : {&request.joined(), &request.left()}) {
+    if (!broadcast->has_packet()) continue;
+    if (absl::Status status = CheckBroadcast(*broadcast); !status.ok()) return std::move(done)(status);
+  }
+  if (request.key().empty() || request.key().size() > 1024) {
+    return std::move(done)(InvalidField("key", "must be 1 to 1024 bytes"));
+  }
+  EnterRequest enter{
+      .replica_id = std::move(*request.mutable_replica_id()),
+      .name_space = std::move(*request.mutable_namespace_()),
+      .session_id = SessionId(std::move(*request.mutable_session_id())),
+      .key = std::move(*request.mutable_key()),
+      .value_json = std::move(*request.mutable_value_json()),
+      .joined_payload = request.has_joined() ? request.joined().SerializeAsString() : std::string(),
+      .left_payload = request.has_left() ? request.left().SerializeAsString() : std::string(),
+      .session_revision = request.session_revision(),
+  };
+  presence_.Enter(std::move(enter), [done = std::move(done)](absl::StatusOr<bool> first) mutable {
+    if (!first.ok()) return std::move(done)(first.status());
+    presence::v1::EnterResponse response;
+    response.set_first(*first);
+    std::move(done)(std::move(response));
+  });
+}
+
+void Operations::Run(presence::v1::LeaveRequest request, Done<presence::v1::LeaveResponse> done) {
+  presence_.Leave(std::move(*request.mutable_replica_id()), std::move(*request.mutable_namespace_()),
+                  SessionId(std::move(*request.mutable_session_id())),
+                  [done = std::move(done)](absl::StatusOr<bool> last) mutable {
+                    if (!last.ok()) return std::move(done)(last.status());
+                    presence::v1::LeaveResponse response;
+                    response.set_last(*last);
+                    std::move(done)(std::move(response));
+                  });
+}
+
+void Operations::Run(presence::v1::ListOnlineRequest request, Done<presence::v1::ListOnlineResponse> done) {
+  if (request.limit() < 0 || request.limit() > kMaxListed) {
+    return std::move(done)(InvalidField("limit", "must be 0 to 1000"));
+  }
+  const int limit = request.limit() == 0 ? kMaxListed : request.limit();
+  Done<OnlineList> answer = [done = std::move(done)](absl::StatusOr<OnlineList> list) mutable {
+    if (!list.ok()) return std::move(done)(list.status());
+    presence::v1::ListOnlineResponse response;
+    for (OnlineEntry& entry : list->entries) {
+      presence::v1::OnlineEntry& listed = *response.add_entries();
+      listed.set_key(std::move(entry.key));
+      listed.set_value_json(std::move(entry.value_json));
+      listed.mutable_since()->set_seconds(entry.since_ms / 1000);
+      listed.mutable_since()->set_nanos(static_cast<int>(entry.since_ms % 1000) * 1'000'000);
+    }
+    response.set_total_count(list->total);
+    std::move(done)(std::move(response));
+  };
+  if (request.order() == presence::v1::ONLINE_ORDER_NEWEST) {
+    presence_.ListNewest(std::move(*request.mutable_namespace_()), limit, std::move(answer));
+  } else {
+    presence_.ListByKey(std::move(*request.mutable_namespace_()), std::move(*request.mutable_after()), limit,
+                        std::move(answer));
+  }
+}
+
+void Operations::Run(presence::v1::CountOnlineRequest request, Done<presence::v1::CountOnlineResponse> done) {
+  presence_.CountOnline(std::move(*request.mutable_namespace_()),
+                        [done = std::move(done)](absl::StatusOr<std::int64_t> count) mutable {
+                          if (!count.ok()) return std::move(done)(count.status());
+                          presence::v1::CountOnlineResponse response;
+                          response.set_total_count(*count);
+                          std::move(done)(std::move(response));
+                        });
+}
+
+}  // namespace sesior::session::rpc

@@ -1,0 +1,313 @@
+#include "services/session/rpc/public_services.hpp"
+
+#include <map>
+#include <utility>
+
+#include "services/session/rpc/server_stream.hpp"
+#include "sesior/grpc_status/grpc_status.hpp"
+
+namespace sesior::session::rpc {
+
+using broadcast::v1::SubscribeRequest;
+using session::v1::WatchSessionsRequest;
+using session::v1::WatchSessionsResponse;
+
+namespace {
+
+constexpr std::size_t kMaxWatches = 200'000;
+
+// Runs a unary call on the core. gRPC keeps request, response and reactor until Finish.
+template <typename Request, typename Response>
+grpc::ServerUnaryReactor* Unary(const ServiceParts& parts, grpc::CallbackServerContext* context, const Request* request,
+                                Response* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  parts.metrics.calls_unary.Increment();
+  parts.core.Post([&operations = parts.operations, &metrics = parts.metrics, request, response, reactor, context] {
+    if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
+    operations.Run(*request, [&metrics, response, reactor](absl::StatusOr<Response> result) {
+      if (!result.ok()) {
+        metrics.errors.Increment();
+        return reactor->Finish(grpc_status::ToGrpc(result.status()));
+      }
+      *response = *std::move(result);
+      reactor->Finish(grpc::Status::OK);
+    });
+  });
+  return reactor;
+}
+
+// The live streams of a service, for GoAway.
+template <typename Stream>
+void Remember(std::vector<std::weak_ptr<Stream>>& streams, const std::shared_ptr<Stream>& stream) {
+  std::erase_if(streams, [](const std::weak_ptr<Stream>& known) { return known.expired(); });
+  streams.push_back(stream);
+}
+
+}  // namespace
+
+// --- Sessions
+
+class SessionRpcs::WatchStream final : public WatchHub::Sink, public std::enable_shared_from_this<WatchStream> {
+ public:
+  explicit WatchStream(SessionRpcs& service) : service_(service) {}
+
+  grpc::ServerBidiReactor<WatchSessionsRequest, WatchSessionsResponse>* Start() {
+    service_.parts_.metrics.watch_streams.Increment();
+    auto self = shared_from_this();
+    return stream_->Start({.on_read = [self](WatchSessionsRequest& request) { self->OnRead(request); },
+                           .on_half_close = [self] { self->stream_->FinishWhenEmpty(); },
+                           .fill = [self](WatchSessionsResponse& response) { return self->Fill(response); },
+                           .on_done = [self] { self->OnDone(); }});
+  }
+
+  // On the core.
+  void Push(WatchSessionsResponse::Event event) override {
+    service_.parts_.metrics.watches_pushed.Increment();
+    {
+      absl::MutexLock lock(&mutex_);
+      WatchSessionsResponse::Event& slot = waiting_[event.watch_id()];
+      // The newest state only; but the answer to Add stays an answer to Add.
+      const session::v1::WatchEventKind before = slot.kind();
+      const bool answer_waits = before == session::v1::WATCH_EVENT_KIND_CURRENT;
+      slot = std::move(event);
+      if (answer_waits && slot.kind() == session::v1::WATCH_EVENT_KIND_UPDATED) slot.set_kind(before);
+      if (answer_waits && slot.kind() == session::v1::WATCH_EVENT_KIND_ENDED) {
+        slot.set_kind(session::v1::WATCH_EVENT_KIND_REFUSED);
+        slot.set_verdict(session::v1::COOKIE_VERDICT_UNKNOWN);
+      }
+    }
+    stream_->Kick();
+  }
+
+  void GoAway() {
+    {
+      absl::MutexLock lock(&mutex_);
+      go_away_ = true;
+    }
+    stream_->Kick();
+  }
+
+ private:
+  void OnRead(WatchSessionsRequest& request) {
+    auto batch = std::make_shared<WatchSessionsRequest>(std::move(request));
+    service_.parts_.core.Post([self = shared_from_this(), batch] {
+      if (self->over_) return;
+      for (WatchSessionsRequest::Add& add : *batch->mutable_add()) {
+        if (++self->watches_ > kMaxWatches) {
+          return self->stream_->Finish(
+              grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many watches on one stream (limit 200000)"));
+        }
+        self->service_.hub_.Add(self, add.watch_id(), std::move(*add.mutable_session()), add.known_revision());
+      }
+      for (const std::uint64_t id : batch->remove()) {
+        --self->watches_;
+        self->service_.hub_.Remove(self.get(), id);
+        absl::MutexLock lock(&self->mutex_);
+        self->waiting_.erase(id);
+      }
+    });
+  }
+
+  bool Fill(WatchSessionsResponse& response) {
+    absl::MutexLock lock(&mutex_);
+    // Bounded well below what a client accepts in one message.
+    std::size_t bytes = 0;
+    while (!waiting_.empty() && bytes < (std::size_t{1} << 20)) {
+      const auto first = waiting_.begin();
+      bytes += first->second.session().data_json().size() + 256;
+      response.add_events()->Swap(&first->second);
+      waiting_.erase(first);
+    }
+    if (go_away_) {
+      response.set_go_away(true);
+      go_away_ = false;
+    }
+    return response.events_size() > 0 || response.go_away();
+  }
+
+  void OnDone() {
+    service_.parts_.metrics.watch_streams.Decrement();
+    service_.parts_.core.Post([self = shared_from_this()] {
+      self->over_ = true;
+      self->service_.hub_.DropSink(self.get());
+    });
+  }
+
+  SessionRpcs& service_;
+  const std::shared_ptr<ServerStream<WatchSessionsRequest, WatchSessionsResponse>> stream_ =
+      std::make_shared<ServerStream<WatchSessionsRequest, WatchSessionsResponse>>();
+  // On the core:
+  std::size_t watches_ = 0;
+  bool over_ = false;
+  absl::Mutex mutex_;
+  bool go_away_ ABSL_GUARDED_BY(mutex_) = false;
+  std::map<std::uint64_t, WatchSessionsResponse::Event> waiting_ ABSL_GUARDED_BY(mutex_);
+};
+
+SessionRpcs::SessionRpcs(ServiceParts parts, WatchHub& hub) : parts_(parts), hub_(hub) {}
+SessionRpcs::~SessionRpcs() = default;
+
+grpc::ServerBidiReactor<WatchSessionsRequest, WatchSessionsResponse>* SessionRpcs::WatchSessions(Context*) {
+  auto stream = std::make_shared<WatchStream>(*this);
+  {
+    absl::MutexLock lock(&mutex_);
+    Remember(streams_, stream);
+  }
+  return stream->Start();
+}
+
+void SessionRpcs::GoAway() {
+  absl::MutexLock lock(&mutex_);
+  for (const auto& known : streams_) {
+    if (const auto stream = known.lock()) stream->GoAway();
+  }
+}
+
+// Each adapter is the same line; the names come from the generated base class.
+#define SESIOR_UNARY(service, package, name)                                                                           \
+  grpc::ServerUnaryReactor* service::name(grpc::CallbackServerContext* context, const package::name##Request* request, \
+                                          package::name##Response* response) {                                         \
+    return Unary(parts_, context, request, response);                                                                  \
+  }
+
+SESIOR_UNARY(SessionRpcs, session::v1, CreateSession)
+SESIOR_UNARY(SessionRpcs, session::v1, GetSession)
+SESIOR_UNARY(SessionRpcs, session::v1, BatchGetSessions)
+SESIOR_UNARY(SessionRpcs, session::v1, UpdateSession)
+SESIOR_UNARY(SessionRpcs, session::v1, TouchSession)
+SESIOR_UNARY(SessionRpcs, session::v1, RegenerateSession)
+SESIOR_UNARY(SessionRpcs, session::v1, DestroySession)
+SESIOR_UNARY(SessionRpcs, session::v1, ResolveCookie)
+
+// --- Broadcasts
+
+class BroadcastRpcs::SubscribeStream final : public BroadcastHub::Sink,
+                                             public std::enable_shared_from_this<SubscribeStream> {
+ public:
+  explicit SubscribeStream(BroadcastRpcs& service) : service_(service) {}
+
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Start() {
+    service_.parts_.metrics.subscribe_streams.Increment();
+    auto self = shared_from_this();
+    return stream_->Start({.on_read = [self](grpc::ByteBuffer& buffer) { self->OnRead(buffer); },
+                           .on_half_close = [self] { self->stream_->FinishWhenEmpty(); },
+                           .fill = [self](grpc::ByteBuffer& buffer) { return self->Fill(buffer); },
+                           .on_done = [self] { self->OnDone(); }});
+  }
+
+  // On the core.
+  void Push(const grpc::Slice& part) override {
+    service_.parts_.metrics.deliveries.Increment();
+    {
+      absl::MutexLock lock(&mutex_);
+      if (slow_) return;
+      waiting_bytes_ += part.size();
+      slow_ = waiting_bytes_ > kMaxWaitingBytes;
+      if (!slow_) waiting_.push_back(part);
+      if (slow_) waiting_.clear();
+    }
+    if (!slow()) return stream_->Kick();
+    service_.parts_.metrics.slow_subscribers.Increment();
+    stream_->Finish(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                                 "the subscriber does not keep up (limit 8 MiB); resume by position"));
+  }
+
+  void GoAway() {
+    broadcast::v1::SubscribeResponse response;
+    response.set_go_away(true);
+    Push(grpc::Slice(response.SerializeAsString()));
+  }
+
+ private:
+  bool slow() ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    return slow_;
+  }
+
+  void OnRead(grpc::ByteBuffer& buffer) {
+    auto request = std::make_shared<SubscribeRequest>();
+    if (!grpc::SerializationTraits<SubscribeRequest>::Deserialize(&buffer, request.get()).ok()) {
+      return stream_->Finish(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "the message is no SubscribeRequest"));
+    }
+    service_.parts_.core.Post([self = shared_from_this(), request] {
+      if (self->over_) return;
+      for (const SubscribeRequest::Add& add : request->add()) {
+        if (!add.room().empty()) {
+          return self->stream_->Finish(
+              grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "rooms come on their namespace's channel"));
+        }
+        if (!add.namespace_().starts_with('/')) {
+          return self->stream_->Finish(
+              grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "add.namespace must begin with \"/\""));
+        }
+        self->service_.hub_.Add(self, add.namespace_(), add.after());
+      }
+      for (const SubscribeRequest::Remove& remove : request->remove()) {
+        self->service_.hub_.Remove(self.get(), remove.namespace_());
+      }
+    });
+  }
+
+  bool Fill(grpc::ByteBuffer& buffer) {
+    std::vector<grpc::Slice> parts;
+    {
+      absl::MutexLock lock(&mutex_);
+      parts.swap(waiting_);
+      waiting_bytes_ = 0;
+    }
+    if (parts.empty()) return false;
+    buffer = grpc::ByteBuffer(parts.data(), parts.size());
+    return true;
+  }
+
+  void OnDone() {
+    service_.parts_.metrics.subscribe_streams.Decrement();
+    service_.parts_.core.Post([self = shared_from_this()] {
+      self->over_ = true;
+      self->service_.hub_.DropSink(self.get());
+    });
+  }
+
+  BroadcastRpcs& service_;
+  const std::shared_ptr<ServerStream<grpc::ByteBuffer, grpc::ByteBuffer>> stream_ =
+      std::make_shared<ServerStream<grpc::ByteBuffer, grpc::ByteBuffer>>();
+  bool over_ = false;  // on the core
+  absl::Mutex mutex_;
+  bool slow_ ABSL_GUARDED_BY(mutex_) = false;
+  std::size_t waiting_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<grpc::Slice> waiting_ ABSL_GUARDED_BY(mutex_);
+};
+
+BroadcastRpcs::BroadcastRpcs(ServiceParts parts, BroadcastHub& hub) : parts_(parts), hub_(hub) {}
+BroadcastRpcs::~BroadcastRpcs() = default;
+
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* BroadcastRpcs::Subscribe(grpc::CallbackServerContext*) {
+  auto stream = std::make_shared<SubscribeStream>(*this);
+  {
+    absl::MutexLock lock(&mutex_);
+    Remember(streams_, stream);
+  }
+  return stream->Start();
+}
+
+void BroadcastRpcs::GoAway() {
+  absl::MutexLock lock(&mutex_);
+  for (const auto& known : streams_) {
+    if (const auto stream = known.lock()) stream->GoAway();
+  }
+}
+
+SESIOR_UNARY(BroadcastRpcs, broadcast::v1, Publish)
+
+// --- Presence
+
+SESIOR_UNARY(PresenceRpcs, presence::v1, KeepLease)
+SESIOR_UNARY(PresenceRpcs, presence::v1, ReleaseLease)
+SESIOR_UNARY(PresenceRpcs, presence::v1, Enter)
+SESIOR_UNARY(PresenceRpcs, presence::v1, Leave)
+SESIOR_UNARY(PresenceRpcs, presence::v1, ListOnline)
+SESIOR_UNARY(PresenceRpcs, presence::v1, CountOnline)
+
+#undef SESIOR_UNARY
+
+}  // namespace sesior::session::rpc

@@ -1,0 +1,88 @@
+#include "services/session/rpc/rpc_server.hpp"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+
+#include "sesior/telemetry/log.hpp"
+
+namespace sesior::session::rpc {
+
+namespace {
+
+bool IsLoopback(const std::string& listen) {
+  for (const char* prefix : {"unix:", "127.", "localhost:", "[::1]:"}) {
+    if (listen.rfind(prefix, 0) == 0) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+RpcServer::RpcServer(std::string listen, ServiceParts parts, WatchHub& watches, BroadcastHub& broadcasts)
+    : listen_(std::move(listen)),
+      exchange_(parts.operations, parts.core, parts.metrics),
+      sessions_(parts, watches),
+      broadcasts_(parts, broadcasts),
+      presence_(parts) {}
+
+RpcServer::~RpcServer() { Stop(); }
+
+absl::Status RpcServer::Start() {
+  if (!IsLoopback(listen_)) {
+    return absl::InvalidArgumentError("listen: without credentials the session service listens on loopback only");
+  }
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  // Without this two servers could share a port without a word.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.SetMaxReceiveMessageSize(8 << 20);
+  builder.AddListeningPort(listen_, grpc::InsecureServerCredentials(), &port_);
+  builder.RegisterService(&exchange_);
+  builder.RegisterService(&sessions_);
+  builder.RegisterService(&broadcasts_);
+  builder.RegisterService(&presence_);
+  server_ = builder.BuildAndStart();
+  if (server_ == nullptr) return absl::UnavailableError("cannot listen on " + listen_);
+  SetServing(serving_);
+  const std::string addr =
+      listen_.rfind("unix:", 0) == 0 ? listen_ : listen_.substr(0, listen_.rfind(':') + 1) + std::to_string(port_);
+  telemetry::Log(telemetry::Level::kInfo, "listening", {{"name", "grpc"}, {"addr", addr}});
+  return absl::OkStatus();
+}
+
+void RpcServer::SetServing(bool serving) {
+  serving_ = serving;
+  if (server_ == nullptr) return;
+  grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
+  health->SetServingStatus(serving);
+  for (const char* name : {"sesior.session.v1.SessionService", "sesior.broadcast.v1.BroadcastService",
+                           "sesior.presence.v1.PresenceService", "sesior.internal.v1.ExchangeService"}) {
+    health->SetServingStatus(name, serving);
+  }
+}
+
+void RpcServer::Drain(std::chrono::steady_clock::time_point deadline) {
+  if (server_ == nullptr) return;
+  SetServing(false);
+  exchange_.GoAway();
+  sessions_.GoAway();
+  broadcasts_.GoAway();
+  const auto left = deadline - std::chrono::steady_clock::now();
+  server_->Shutdown(std::chrono::system_clock::now() +
+                    std::chrono::duration_cast<std::chrono::system_clock::duration>(left));
+}
+
+void RpcServer::Stop() {
+  if (server_ == nullptr) return;
+  server_->Shutdown(std::chrono::system_clock::now());
+  server_->Wait();
+  server_.reset();
+}
+
+}  // namespace sesior::session::rpc

@@ -1,0 +1,49 @@
+// RpcServer: the gRPC port: public services, the batched stream, health, reflection.
+// Health: "" and each package's service name are SERVING while SetServing(true), else NOT_SERVING; the port stays open.
+// Callers' roles: every caller on loopback counts as `admin`. Listening anywhere else needs credentials, which do not
+// exist yet; Start refuses it.
+// Threading: Start, Drain and Stop on the main thread; SetServing is thread-safe.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "services/session/rpc/exchange_service.hpp"
+#include "services/session/rpc/public_services.hpp"
+#include "sesior/runtime/run.hpp"
+
+namespace grpc {
+class Server;
+}
+
+namespace sesior::session::rpc {
+
+class RpcServer final : public runtime::Part {
+ public:
+  // `listen`: host:port on loopback (port 0: any free one) or unix:PATH. Everything referred to must outlive the
+  // server; the core must run until Stop has returned.
+  RpcServer(std::string listen, ServiceParts parts, WatchHub& watches, BroadcastHub& broadcasts);
+  ~RpcServer() override;
+
+  absl::Status Start() override;
+  // Tells the clients of all streams to go elsewhere and waits for them.
+  void Drain(std::chrono::steady_clock::time_point deadline) override;
+  void Stop() override;
+
+  void SetServing(bool serving);
+  // The bound port; 0 for a unix socket.
+  int port() const { return port_; }
+
+ private:
+  const std::string listen_;
+  ExchangeService exchange_;
+  SessionRpcs sessions_;
+  BroadcastRpcs broadcasts_;
+  PresenceRpcs presence_;
+  int port_ = 0;
+  std::atomic<bool> serving_{false};
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace sesior::session::rpc
