@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { Browser, request } from './support/http.mjs';
 import { announce, fresh, join, Peer } from './support/peer.mjs';
-import { System, allGone, isAlive, onlySesior } from './support/system.mjs';
+import { System, allGone, isAlive, notYet, onlySesior } from './support/system.mjs';
 import { until } from './support/wait.mjs';
 
 let system;
@@ -93,7 +93,7 @@ describe('Redis away', { timeout: 120_000 }, () => {
     users.forEach(({ peer }) => peer.close());
   });
 
-  test('for a moment loses no broadcast silently', onlySesior, async () => {
+  test('for a moment loses no broadcast', notYet('needs the history of broadcasts'), async () => {
     const users = [await join(system, { replica: 0 }), await join(system, { replica: 1 })];
     // What was acknowledged without an error is what everybody else must see, in order.
     const acknowledged = [];

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
-import { signedCookie, writeSession } from './support/express_session.mjs';
+import { sidOf, signedCookie, writeSession } from './support/express_session.mjs';
 import { Browser, request } from './support/http.mjs';
 import { announce, fence, fresh, join, Peer } from './support/peer.mjs';
-import { OTHER_ORIGIN, System, onlySesior } from './support/system.mjs';
+import { OTHER_ORIGIN, System, notYet, onlySesior } from './support/system.mjs';
 
 let system;
 before(async () => (system = await System.start()));
@@ -269,10 +269,9 @@ describe('POST /logout', () => {
     close(near, far);
   });
 
-  test("ends the sockets also when another application deletes the record", onlySesior, async () => {
+  test("ends the sockets also when another application deletes the record", notYet('needs the feed of foreign changes'), async () => {
     const ann = await join(system, { replica: 1 });
     const bob = await join(system, { replica: 0 });
-    const { sidOf } = await import('./support/express_session.mjs');
     await system.redisCli('DEL', `sess:${sidOf(ann.browser.cookie)}`);
     assert.equal(await ann.peer.gone(), 'io server disconnect');
     await bob.peer.next('user:left', (name) => name === ann.name);
