@@ -227,7 +227,7 @@ TEST_F(SessionRules, WritesNothingWhenNothingChanges) {
 TEST_F(SessionRules, RefusesBadPatchesAndKeepsTheRecord) {
   const SessionId id = Created(R"({"a":1})");
   for (const auto& [patch, reason] :
-       std::vector<std::pair<const char*, const char*>>{{"[]", "PATCH_INVALID"},
+       std::vector<std::pair<const char*, const char*>>{{"[]", "INVALID_PATCH"},
                                                         {R"({"cookie":{}})", "RESERVED_MEMBER"},
                                                         {R"({"userName":"x"})", "CLAIMED_MEMBER"}}) {
     EXPECT_EQ(ReasonOf(Patch(id, patch).status()), reason) << patch;
@@ -567,7 +567,7 @@ TEST_F(SessionRules, BoundsWhatWaitsForOneSession) {
     world_->service().Update(PatchOf(id, absl::StrCat("{\"n\":", i, "}")), [&](absl::StatusOr<SessionResult> r) {
       ++finished;
       if (!r.ok()) {
-        EXPECT_EQ(ReasonOf(r.status()), "SESSION_BUSY");
+        EXPECT_EQ(ReasonOf(r.status()), "TOO_MANY_CALLS");
         ++refused;
       }
     });

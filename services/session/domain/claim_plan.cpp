@@ -11,6 +11,7 @@
 #include "sesior/base/base64.hpp"
 #include "sesior/base/random.hpp"
 #include "sesior/base/string_view.hpp"
+#include "sesior/base/utf8.hpp"
 
 namespace sesior::session {
 
@@ -53,11 +54,12 @@ absl::Status CheckClaims(const std::vector<ClaimRequest>& claims) {
       return InvalidField("claims.namespace", "must be 1 to 64 of A-Z a-z 0-9 _ . -");
     }
     if (!seen.insert(claim.name_space).second) return InvalidField("claims.namespace", "appears twice");
-    if (claim.value.empty() || claim.value.size() > kMaxValueBytes || HasControl(claim.value) || !IsUtf8(claim.value)) {
+    if (claim.value.empty() || claim.value.size() > kMaxValueBytes || HasControl(claim.value) ||
+        !IsValidUtf8(claim.value)) {
       return InvalidField("claims.value", "must be 1 to 1024 bytes of UTF-8 without control characters");
     }
     if (claim.member.empty() || claim.member.size() > kMaxNamespace || HasControl(claim.member) ||
-        !IsUtf8(claim.member) || IsReservedMember(claim.member)) {
+        !IsValidUtf8(claim.member) || IsReservedMember(claim.member)) {
       return InvalidField("claims.member", "must name a member that Express can load, at most 64 bytes");
     }
   }

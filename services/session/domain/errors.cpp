@@ -49,7 +49,7 @@ absl::Status InvalidField(std::string_view field, std::string_view why) {
 }
 
 absl::Status TooManyWaiting() {
-  return Make(absl::StatusCode::kResourceExhausted, "too many calls wait for this session", "SESSION_BUSY");
+  return Make(absl::StatusCode::kResourceExhausted, "too many calls wait for this session", "TOO_MANY_CALLS");
 }
 
 }  // namespace sesior::session

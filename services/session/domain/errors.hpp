@@ -15,6 +15,6 @@ absl::Status ClaimTaken(std::string_view member);  // kAlreadyExists CLAIM_TAKEN
 absl::Status CookieMalformed();                    // kUnauthenticated COOKIE_MALFORMED; also: there is none
 absl::Status SignatureInvalid();                   // kUnauthenticated SIGNATURE_INVALID
 absl::Status InvalidField(std::string_view field, std::string_view why);  // kInvalidArgument INVALID_FIELD
-absl::Status TooManyWaiting();                                            // kResourceExhausted SESSION_BUSY
+absl::Status TooManyWaiting();                                            // kResourceExhausted TOO_MANY_CALLS
 
 }  // namespace sesior::session

@@ -103,7 +103,7 @@ class Frame {
 
 absl::Status PatchInvalid(std::string_view why) {
   return Error(absl::StatusCode::kInvalidArgument, absl::StrCat("merge patch: ", ToAbsl(why)),
-               {.reason = "PATCH_INVALID", .field = "merge_patch_json", .retry_after = {}});
+               {.reason = "INVALID_PATCH", .field = "merge_patch_json", .retry_after = {}});
 }
 
 absl::Status CheckNames(const std::vector<JsonMember>& patch, const std::vector<std::string>& refused) {

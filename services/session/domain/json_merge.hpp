@@ -18,7 +18,7 @@ struct MergeLimits {
 
 // `record` changed by `patch`. A patch that changes nothing gives `record` itself. Members keep their order; new ones
 // come last, in the order of the patch.
-// Errors: kInvalidArgument with `field` and reason PATCH_INVALID (not JSON, not an object, too deep), RESERVED_MEMBER
+// Errors: kInvalidArgument with `field` and reason INVALID_PATCH (not JSON, not an object, too deep), RESERVED_MEMBER
 // (one that Express cannot load) or CLAIMED_MEMBER (one of `refused`); kResourceExhausted RECORD_TOO_LARGE; kDataLoss
 // RECORD_CORRUPT (`record` is not a JSON object).
 absl::StatusOr<std::string> MergePatch(std::string_view record, std::string_view patch, const MergeLimits& limits,

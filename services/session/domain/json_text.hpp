@@ -39,11 +39,7 @@ inline bool IsJsonString(std::string_view value) { return !value.empty() && valu
 // A checked JSON string (with quotes) as bytes. A lone surrogate, which JSON allows and UTF-8 does not, becomes the
 // three bytes it would have; so two names are equal exactly when JavaScript holds them equal.
 std::string DecodeJsonString(std::string_view raw);
-// The other way, as JSON.stringify writes it: only quotes, backslash and control characters are escaped.
-std::string EncodeJsonString(std::string_view text);
 
-// Valid UTF-8: no overlong form, no surrogate, nothing above U+10FFFF.
-bool IsUtf8(std::string_view text);
 // Length in bytes of the valid UTF-8 sequence at the start of `text`; 0 when there is none.
 std::size_t Utf8SequenceLength(std::string_view text);
 

@@ -11,8 +11,10 @@
 #include "services/session/domain/json_merge.hpp"
 #include "services/session/domain/json_text.hpp"
 #include "sesior/base/error.hpp"
+#include "sesior/base/json_string.hpp"
 #include "sesior/base/status_macros.hpp"
 #include "sesior/base/string_view.hpp"
+#include "sesior/base/utf8.hpp"
 
 namespace sesior::session {
 
@@ -73,8 +75,8 @@ std::string CookieObject(const CookieAttributes& cookie, std::int64_t now_ms) {
   }
   if (cookie.secure) text += ",\"secure\":true";
   absl::StrAppend(&text, ",\"httpOnly\":", cookie.http_only ? "true" : "false");
-  if (!cookie.domain.empty()) absl::StrAppend(&text, ",\"domain\":", EncodeJsonString(cookie.domain));
-  absl::StrAppend(&text, ",\"path\":", EncodeJsonString(cookie.path));
+  if (!cookie.domain.empty()) absl::StrAppend(&text, ",\"domain\":", JsonString(cookie.domain));
+  absl::StrAppend(&text, ",\"path\":", JsonString(cookie.path));
   switch (cookie.same_site) {
     case CookieAttributes::SameSite::kUnset:
       break;
@@ -146,7 +148,7 @@ std::optional<std::string> StringMember(std::string_view record, std::string_vie
   const std::optional<std::string_view> value = FindMember(*members, name);
   if (!value || !IsJsonString(*value)) return std::nullopt;
   std::string text = DecodeJsonString(*value);
-  return IsUtf8(text) ? std::optional(std::move(text)) : std::nullopt;
+  return IsValidUtf8(text) ? std::optional(std::move(text)) : std::nullopt;
 }
 
 bool IsReservedMember(std::string_view name) { return std::binary_search(kReserved.begin(), kReserved.end(), name); }

@@ -6,7 +6,7 @@
 // Errors:    of the store (kUnavailable, kDataLoss), and: kNotFound (SESSION_NOT_FOUND, SESSION_DESTROYED),
 //            kUnauthenticated (COOKIE_MALFORMED, SIGNATURE_INVALID) for a reference by cookie, kInvalidArgument with
 //            the field, kAlreadyExists (CLAIM_TAKEN), kAborted (ETAG_MISMATCH, WRITE_CONFLICT), kResourceExhausted
-//            (RECORD_TOO_LARGE, SESSION_BUSY).
+//            (RECORD_TOO_LARGE, TOO_MANY_CALLS).
 // Shutdown:  destroy it only when the executor runs no more of its work.
 #pragma once
 

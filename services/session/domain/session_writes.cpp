@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "services/session/domain/errors.hpp"
 #include "services/session/domain/json_text.hpp"
+#include "sesior/base/json_string.hpp"
 #include "sesior/base/status_macros.hpp"
 
 namespace sesior::session {
@@ -90,7 +91,7 @@ absl::StatusOr<std::string> SessionService::Write::WithClaimedMembers(std::strin
   std::string patch = "{";
   for (const ClaimRequest& claim : claims_) {
     if (patch.size() > 1) patch.push_back(',');
-    absl::StrAppend(&patch, EncodeJsonString(claim.member), ":", EncodeJsonString(claim.value));
+    absl::StrAppend(&patch, JsonString(claim.member), ":", JsonString(claim.value));
   }
   patch.push_back('}');
   return MergePatch(record, patch, service_.options_.merge);
@@ -108,7 +109,7 @@ StoreEffects SessionService::Write::Effects(ClaimPlan plan) {
     for (std::size_t i = 0; i < claims_.size(); ++i) {
       if (claims_[i].previous_placeholder.empty()) continue;
       substitutions.emplace_back(claims_[i].previous_placeholder,
-                                 previous_[i] ? EncodeJsonString(*previous_[i]) : std::string("null"));
+                                 previous_[i] ? JsonString(*previous_[i]) : std::string("null"));
     }
     effects.announcement = StoreAnnouncement{announcement_->name_space, announcement_->payload(substitutions),
                                              announcement_->only_if_online};

@@ -87,7 +87,7 @@ void Client::Send(std::unique_ptr<Call> call) {
     return FailSoon(std::move(call->done),
                     Error(absl::StatusCode::kResourceExhausted,
                           absl::StrCat("more than ", options_.max_pending, " Redis commands are under way"),
-                          {.reason = "REDIS_OVERLOADED", .field = {}, .retry_after = kRetryAfter}));
+                          {.reason = "TOO_MANY_CALLS", .field = {}, .retry_after = kRetryAfter}));
   }
   absl::InlinedVector<const char*, 32> argv;
   absl::InlinedVector<std::size_t, 32> lengths;

@@ -84,11 +84,11 @@ TEST(MergePatch, NamesWhatIsWrong) {
   const std::string large = absl::StrCat("{\"a\":\"", std::string(65 << 10, 'x'), "\"}");
   using enum absl::StatusCode;
   for (const BadRow& row : std::vector<BadRow>{
-           {"{}", "", kInvalidArgument, "PATCH_INVALID", "merge_patch_json"},
-           {"{}", "[]", kInvalidArgument, "PATCH_INVALID", "merge_patch_json"},
-           {"{}", "null", kInvalidArgument, "PATCH_INVALID", "merge_patch_json"},
-           {"{}", "{\"a\":\"\xff\"}", kInvalidArgument, "PATCH_INVALID", "merge_patch_json"},
-           {"{}", deep, kInvalidArgument, "PATCH_INVALID", "merge_patch_json"},
+           {"{}", "", kInvalidArgument, "INVALID_PATCH", "merge_patch_json"},
+           {"{}", "[]", kInvalidArgument, "INVALID_PATCH", "merge_patch_json"},
+           {"{}", "null", kInvalidArgument, "INVALID_PATCH", "merge_patch_json"},
+           {"{}", "{\"a\":\"\xff\"}", kInvalidArgument, "INVALID_PATCH", "merge_patch_json"},
+           {"{}", deep, kInvalidArgument, "INVALID_PATCH", "merge_patch_json"},
            {"{}", R"({"cookie":{"path":"/x"}})", kInvalidArgument, "RESERVED_MEMBER", "cookie"},
            {"{}", R"({"\u0063ookie":null})", kInvalidArgument, "RESERVED_MEMBER", "cookie"},
            {"{}", R"({"__proto__":{}})", kInvalidArgument, "RESERVED_MEMBER", "__proto__"},

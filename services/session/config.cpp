@@ -1,0 +1,179 @@
+#include "services/session/config.hpp"
+
+#include <map>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace sesior::session {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+// What the command line says, before it becomes values of our own types.
+struct Raw {
+  std::string redis_url = "redis://127.0.0.1:6379";
+  milliseconds redis_timeout{2000};
+  std::vector<std::string> secrets;
+  milliseconds max_age{0};
+  std::string same_site;
+  std::string priority;
+  std::int64_t max_record_bytes = 64 << 10;
+  std::string log_level = "info";
+  std::string log_format = "text";
+};
+
+template <typename T>
+bool Choose(const std::map<std::string, T>& choices, const std::string& name, T& value) {
+  const auto found = choices.find(name);
+  if (found == choices.end()) return false;
+  value = found->second;
+  return true;
+}
+
+// The rules that browsers hold cookies to: a cookie against them is dropped without a word.
+std::vector<std::string> CookieProblems(const CookieAttributes& cookie) {
+  std::vector<std::string> problems;
+  if (cookie.name.empty() ||
+      cookie.name.find_first_not_of("!#$%&'*+-.^_`|~0123456789"
+                                    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") != std::string::npos) {
+    problems.push_back("--cookie-name: must be a token");
+  }
+  for (const auto& [flag, text] :
+       {std::pair("--cookie-path", cookie.path), std::pair("--cookie-domain", cookie.domain)}) {
+    for (const char c : text) {
+      if (c <= ' ' || c > '~' || c == ';') {
+        problems.push_back(absl::StrCat(flag, ": holds a character that cannot stand in a cookie"));
+        break;
+      }
+    }
+  }
+  if (!absl::StartsWith(cookie.path, "/")) problems.push_back("--cookie-path: must begin with /");
+  if (absl::StartsWith(cookie.name, "__Secure-") && !cookie.secure) {
+    problems.push_back("--cookie-name: __Secure- needs --cookie-secure");
+  }
+  if (absl::StartsWith(cookie.name, "__Host-") && (!cookie.secure || cookie.path != "/" || !cookie.domain.empty())) {
+    problems.push_back("--cookie-name: __Host- needs --cookie-secure, --cookie-path / and no --cookie-domain");
+  }
+  if (cookie.same_site == CookieAttributes::SameSite::kNone && !cookie.secure) {
+    problems.push_back("--cookie-same-site: none needs --cookie-secure");
+  }
+  if (cookie.partitioned && !cookie.secure) problems.push_back("--cookie-partitioned: needs --cookie-secure");
+  return problems;
+}
+
+std::vector<std::string> Apply(const Raw& raw, Config& config) {
+  std::vector<std::string> problems;
+  absl::StatusOr<redis::Address> address = redis::ParseRedisUrl(raw.redis_url);
+  if (address.ok()) {
+    config.redis.address = *std::move(address);
+  } else {
+    problems.push_back(absl::StrCat("--redis-url: ", address.status().message()));
+  }
+  config.redis.connect_timeout = config.redis.stall_timeout = raw.redis_timeout;
+
+  SessionOptions& sessions = config.sessions;
+  sessions.secrets = raw.secrets;
+  if (raw.secrets.empty()) problems.push_back("--cookie-secret: at least one secret is needed");
+  for (const std::string& secret : raw.secrets) {
+    if (secret.empty()) problems.push_back("--cookie-secret: an empty secret signs for everybody");
+  }
+  if (raw.max_age.count() > 0) sessions.cookie.max_age = raw.max_age;
+  using SameSite = CookieAttributes::SameSite;
+  if (!Choose<SameSite>(
+          {{"", SameSite::kUnset}, {"lax", SameSite::kLax}, {"strict", SameSite::kStrict}, {"none", SameSite::kNone}},
+          raw.same_site, sessions.cookie.same_site)) {
+    problems.push_back("--cookie-same-site: must be lax, strict or none");
+  }
+  using Priority = CookieAttributes::Priority;
+  if (!Choose<Priority>(
+          {{"", Priority::kUnset}, {"low", Priority::kLow}, {"medium", Priority::kMedium}, {"high", Priority::kHigh}},
+          raw.priority, sessions.cookie.priority)) {
+    problems.push_back("--cookie-priority: must be low, medium or high");
+  }
+  for (std::string& problem : CookieProblems(sessions.cookie)) problems.push_back(std::move(problem));
+  sessions.merge.max_result_bytes = static_cast<std::size_t>(raw.max_record_bytes);
+  for (const std::string& member : sessions.claimed_members) {
+    if (IsReservedMember(member)) problems.push_back(absl::StrCat("--claimed-members: Express cannot load ", member));
+  }
+  config.store.foreign_absolute_ttl = sessions.absolute_ttl;
+
+  if (!IsLoopback(config.listen) && !config.has_credentials()) {
+    problems.push_back("--listen: beyond loopback needs --tls-cert, --tls-key and --tls-client-ca");
+  }
+  const int given = !config.tls_cert.empty() + !config.tls_key.empty() + !config.tls_client_ca.empty();
+  if (given != 0 && given != 3) problems.push_back("--tls-cert, --tls-key, --tls-client-ca: all three, or none");
+
+  using telemetry::Level;
+  if (!Choose<Level>(
+          {{"debug", Level::kDebug}, {"info", Level::kInfo}, {"warn", Level::kWarn}, {"error", Level::kError}},
+          raw.log_level, config.log_level)) {
+    problems.push_back("--log-level: must be debug, info, warn or error");
+  }
+  if (!Choose<telemetry::LogFormat>({{"text", telemetry::LogFormat::kKeyValue}, {"json", telemetry::LogFormat::kJson}},
+                                    raw.log_format, config.log_format)) {
+    problems.push_back("--log-format: must be text or json");
+  }
+  return problems;
+}
+
+}  // namespace
+
+absl::StatusOr<config::Flags::Action> LoadConfig(int argc, const char* const* argv, Config& config) {
+  using std::chrono_literals::operator""ms;
+  using std::chrono_literals::operator""s;
+  using std::chrono_literals::operator""h;
+  Raw raw;
+  CookieAttributes& cookie = config.sessions.cookie;
+  config::Flags flags("sesior-session", "SESIOR_SESSION_",
+                      "Keeps sessions in Redis and passes on broadcasts, over gRPC.");
+  flags.Add("listen", &config.listen, "gRPC address, host:port; port 0: any free one; beyond loopback needs TLS");
+  flags.Add("ops-listen", &config.ops_listen, "address of /metrics, /livez and /readyz");
+  flags.AddSecret("redis-url", &raw.redis_url,
+                  "redis://[[user]:password@]host[:port][/database] or unix:///path[?db=N]");
+  flags.Add("redis-timeout", &raw.redis_timeout, "a connection that answers nothing for so long is given up",
+            {100ms, 60s});
+  flags.Add("redis-key-prefix", &config.store.key_prefix, "connect-redis's `prefix`");
+  flags.AddSecret("cookie-secret", &raw.secrets, "express-session's secrets: the first signs, any verifies");
+  flags.Add("cookie-name", &cookie.name, "name of the session cookie");
+  flags.Add("cookie-path", &cookie.path, "Path of the cookie");
+  flags.Add("cookie-domain", &cookie.domain, "Domain of the cookie; empty: the host that set it");
+  flags.Add("cookie-max-age", &raw.max_age,
+            "life of the cookie and idle limit of new sessions; 0s: until the browser ends", {0ms, 24h * 400});
+  flags.Add("cookie-http-only", &cookie.http_only, "keep the cookie from scripts");
+  flags.Add("cookie-secure", &cookie.secure, "send the cookie over HTTPS only");
+  flags.Add("cookie-partitioned", &cookie.partitioned, "a cookie jar per top-level site");
+  flags.Add("cookie-same-site", &raw.same_site, "lax, strict or none; empty: not said");
+  flags.Add("cookie-priority", &raw.priority, "low, medium or high; empty: not said");
+  flags.Add("session-ttl", &config.sessions.default_ttl,
+            "idle limit of sessions without a cookie age (connect-redis's ttl)", {1s, 24h * 366});
+  flags.Add("session-absolute-ttl", &config.sessions.absolute_ttl, "a session ends after so long, however busy",
+            {1s, 24h * 366});
+  flags.Add("touch-interval", &config.sessions.touch_interval, "a session's TTL is renewed at most so often",
+            {1s, 24h});
+  flags.Add("max-record-bytes", &raw.max_record_bytes, "longest record that a patch may make", {1024, 1 << 20});
+  flags.Add("claimed-members", &config.sessions.claimed_members, "members that only a claim may set");
+  flags.Add("tombstone-ttl", &config.store.tombstone, "how long, at least, an ended session cannot be brought back",
+            {60s, 24h * 366});
+  flags.Add("lease-sweep", &config.lease_sweep, "how often expired leases of realtime replicas are looked for",
+            {100ms, 60s});
+  flags.AddSecret("tls-cert", &config.tls_cert, "PEM certificate chain of this server");
+  flags.AddSecret("tls-key", &config.tls_key, "PEM key of the certificate");
+  flags.AddSecret("tls-client-ca", &config.tls_client_ca, "PEM authorities that callers' certificates must come from");
+  flags.Add("stop-timeout", &config.stop_timeout, "time a stop may take", {100ms, 600s});
+  flags.Add("log-level", &raw.log_level, "debug, info, warn or error");
+  flags.Add("log-format", &raw.log_format, "text or json");
+  flags.AddCheck([&raw, &config] { return Apply(raw, config); });
+  return flags.Parse(argc, argv);
+}
+
+bool IsLoopback(const std::string& listen) {
+  if (absl::StartsWith(listen, "unix:")) return true;
+  const std::string host = listen.substr(0, listen.rfind(':'));
+  return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
+}
+
+}  // namespace sesior::session

@@ -1,0 +1,41 @@
+// The settings of the session service, each with its default.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "services/session/domain/session_service.hpp"
+#include "services/session/redis/connection.hpp"
+#include "services/session/redis/redis_session_store.hpp"
+#include "sesior/config/flags.hpp"
+#include "sesior/telemetry/log.hpp"
+
+namespace sesior::session {
+
+struct Config {
+  std::string listen = "127.0.0.1:7100";   // gRPC; port 0: any free one
+  std::string ops_listen = "127.0.0.1:0";  // /metrics, /livez, /readyz
+  std::string tls_cert;                    // PEM; the three belong together: callers then need a certificate
+  std::string tls_key;                     //
+  std::string tls_client_ca;               //
+  std::chrono::milliseconds stop_timeout{10'000};
+  std::chrono::milliseconds lease_sweep{1000};  // how often the leases of realtime replicas are looked at
+  telemetry::Level log_level = telemetry::Level::kInfo;
+  telemetry::LogFormat log_format = telemetry::LogFormat::kKeyValue;
+  SessionOptions sessions;
+  redis::ConnectionOptions redis;
+  redis::StoreOptions store;
+
+  bool has_credentials() const { return !tls_cert.empty(); }
+};
+
+// kInvalidArgument with every problem, one a line. kExit: --help and the like were answered.
+absl::StatusOr<config::Flags::Action> LoadConfig(int argc, const char* const* argv, Config& config);
+
+// True for 127.0.0.0/8, [::1], localhost and unix: addresses, "host:port" each.
+bool IsLoopback(const std::string& listen);
+
+}  // namespace sesior::session

@@ -1,0 +1,117 @@
+#include "services/session/core.hpp"
+
+#include <pthread.h>
+
+#include "absl/time/time.h"
+#include "sesior/telemetry/log.hpp"
+
+namespace sesior::session {
+
+namespace {
+
+using telemetry::Level;
+using telemetry::Log;
+
+// How long a start waits for Redis before it goes on without.
+constexpr absl::Duration kStartWait = absl::Seconds(5);
+
+redis::ConnectionOptions Named(redis::ConnectionOptions options, const char* name) {
+  options.name = name;
+  return options;
+}
+
+std::string Text(const absl::Status& status) { return std::string(status.message()); }
+
+}  // namespace
+
+Core::Core(const Config& config, Metrics& metrics)
+    : lease_sweep_(config.lease_sweep),
+      metrics_(metrics),
+      client_(io_, {.connection = Named(config.redis, "sesior-session"), .max_pending = 100'000}, scripts_,
+              {.on_up =
+                   [this](const redis::ServerInfo&) {
+                     Log(Level::kInfo, "redis_connected");
+                     Judge();
+                   },
+               .on_down = [this](const absl::Status& why, bool fatal) { OnClientDown(why, fatal); }}),
+      subscriber_(io_, {.connection = Named(config.redis, "sesior-session-subscriber")}, client_,
+                  [this](bool ready, const absl::Status& why) {
+                    static telemetry::RateLimit rate(10);
+                    if (!ready) {
+                      metrics_.redis_lost.Increment();
+                      if (rate.Allow()) Log(Level::kWarn, "redis_subscription_lost", {{"why", Text(why)}});
+                    }
+                    Judge();
+                  }),
+      store_(client_, config.store, SystemClock()),
+      presence_(client_, config.store, SystemClock()),
+      sessions_(store_, executor_, SystemClock(), config.sessions) {}
+
+Core::~Core() { Stop(); }
+
+absl::Status Core::Start() {
+  executor_.Post([this] {
+    client_.Start();
+    subscriber_.Start();
+    Sweep();
+  });
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "core");
+    io_.run();
+  });
+  const auto decided = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return serving() || !fatal_.ok(); };
+  absl::MutexLock lock(&mutex_);
+  if (!mutex_.AwaitWithTimeout(absl::Condition(&decided), kStartWait)) {
+    Log(Level::kWarn, "started_without_redis");
+  }
+  return fatal_;
+}
+
+void Core::Stop() {
+  if (!thread_.joinable()) return;
+  io_.stop();
+  thread_.join();
+}
+
+void Core::OnClientDown(const absl::Status& why, bool fatal) {
+  static telemetry::RateLimit rate(10);
+  metrics_.redis_lost.Increment();
+  if (fatal) {
+    Log(Level::kError, "redis_unusable", {{"why", Text(why)}});
+    absl::MutexLock lock(&mutex_);
+    fatal_ = why;
+  } else if (rate.Allow()) {
+    Log(Level::kWarn, "redis_lost", {{"why", Text(why)}});
+  }
+  Judge();
+}
+
+void Core::Judge() {
+  const bool now = client_.ready() && subscriber_.ready();
+  if (now == serving()) return;
+  if (now) serving_since_ = std::chrono::steady_clock::now();
+  metrics_.redis_up.Set(now ? 1 : 0);
+  Log(now ? Level::kInfo : Level::kWarn, now ? "serving" : "not_serving");
+  {
+    absl::MutexLock lock(&mutex_);  // wakes Start
+    serving_.store(now, std::memory_order_relaxed);
+  }
+  if (on_serving_) on_serving_(now);
+}
+
+void Core::Sweep() {
+  metrics_.redis_pending.Set(client_.pending());
+  const auto again = [this](std::chrono::milliseconds pause) { executor_.After(pause, [this] { Sweep(); }); };
+  if (!serving()) return again(lease_sweep_);
+  const auto well_for =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - serving_since_);
+  presence_.Sweep(well_for, [this, again](absl::StatusOr<SweepResult> result) {
+    if (result.ok() && result->removed > 0) {
+      metrics_.swept.Increment(result->removed);
+      Log(Level::kInfo, "presence_swept", {{"entries", result->removed}});
+    }
+    again(result.ok() && result->more ? std::chrono::milliseconds(1) : lease_sweep_);
+  });
+}
+
+}  // namespace sesior::session
