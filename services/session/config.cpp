@@ -101,11 +101,9 @@ std::vector<std::string> Apply(const Raw& raw, Config& config) {
   }
   config.store.foreign_absolute_ttl = sessions.absolute_ttl;
 
-  if (!IsLoopback(config.listen) && !config.has_credentials()) {
-    problems.push_back("--listen: beyond loopback needs --tls-cert, --tls-key and --tls-client-ca");
+  if (!IsLoopback(config.listen)) {
+    problems.push_back("--listen: must be a loopback address: callers cannot prove who they are yet");
   }
-  const int given = !config.tls_cert.empty() + !config.tls_key.empty() + !config.tls_client_ca.empty();
-  if (given != 0 && given != 3) problems.push_back("--tls-cert, --tls-key, --tls-client-ca: all three, or none");
 
   using telemetry::Level;
   if (!Choose<Level>(
@@ -130,7 +128,7 @@ absl::StatusOr<config::Flags::Action> LoadConfig(int argc, const char* const* ar
   CookieAttributes& cookie = config.sessions.cookie;
   config::Flags flags("sesior-session", "SESIOR_SESSION_",
                       "Keeps sessions in Redis and passes on broadcasts, over gRPC.");
-  flags.Add("listen", &config.listen, "gRPC address, host:port; port 0: any free one; beyond loopback needs TLS");
+  flags.Add("listen", &config.listen, "gRPC address, host:port; on loopback; port 0: any free one");
   flags.Add("ops-listen", &config.ops_listen, "address of /metrics, /livez and /readyz");
   flags.AddSecret("redis-url", &raw.redis_url,
                   "redis://[[user]:password@]host[:port][/database] or unix:///path[?db=N]");
@@ -160,9 +158,6 @@ absl::StatusOr<config::Flags::Action> LoadConfig(int argc, const char* const* ar
             {60s, 24h * 366});
   flags.Add("lease-sweep", &config.lease_sweep, "how often expired leases of realtime replicas are looked for",
             {100ms, 60s});
-  flags.AddSecret("tls-cert", &config.tls_cert, "PEM certificate chain of this server");
-  flags.AddSecret("tls-key", &config.tls_key, "PEM key of the certificate");
-  flags.AddSecret("tls-client-ca", &config.tls_client_ca, "PEM authorities that callers' certificates must come from");
   flags.Add("stop-timeout", &config.stop_timeout, "time a stop may take", {100ms, 600s});
   flags.Add("log-level", &raw.log_level, "debug, info, warn or error");
   flags.Add("log-format", &raw.log_format, "text or json");

@@ -18,9 +18,6 @@ namespace sesior::session {
 struct Config {
   std::string listen = "127.0.0.1:7100";   // gRPC; port 0: any free one
   std::string ops_listen = "127.0.0.1:0";  // /metrics, /livez, /readyz
-  std::string tls_cert;                    // PEM; the three belong together: callers then need a certificate
-  std::string tls_key;                     //
-  std::string tls_client_ca;               //
   std::chrono::milliseconds stop_timeout{10'000};
   std::chrono::milliseconds lease_sweep{1000};  // how often the leases of realtime replicas are looked at
   telemetry::Level log_level = telemetry::Level::kInfo;
@@ -28,8 +25,6 @@ struct Config {
   SessionOptions sessions;
   redis::ConnectionOptions redis;
   redis::StoreOptions store;
-
-  bool has_credentials() const { return !tls_cert.empty(); }
 };
 
 // kInvalidArgument with every problem, one a line. kExit: --help and the like were answered.

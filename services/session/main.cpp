@@ -1,0 +1,35 @@
+// sesior-session: the parts and how they are put together.
+#include "services/session/config.hpp"
+#include "services/session/core.hpp"
+#include "services/session/metrics.hpp"
+#include "services/session/rpc/broadcast_hub.hpp"
+#include "services/session/rpc/operations.hpp"
+#include "services/session/rpc/rpc_metrics.hpp"
+#include "services/session/rpc/rpc_server.hpp"
+#include "services/session/rpc/watch_hub.hpp"
+#include "sesior/base/clock.hpp"
+#include "sesior/ops/ops_server.hpp"
+#include "sesior/runtime/run.hpp"
+
+int main(int argc, char** argv) {
+  using namespace sesior;
+  using namespace sesior::session;
+  runtime::BlockSignals();
+  Config config;
+  const absl::StatusOr<config::Flags::Action> action = LoadConfig(argc, argv, config);
+  if (!action.ok()) return config::FailStart(action.status());
+  if (*action == config::Flags::Action::kExit) return 0;
+  telemetry::ConfigureLog(config.log_level, config.log_format);
+
+  telemetry::Registry registry;
+  Metrics metrics(registry);
+  rpc::RpcMetrics rpc_metrics(registry);
+  Core core(config, metrics);
+  rpc::Operations operations(core.sessions(), core.store(), core.presence(), SystemClock());
+  rpc::WatchHub watches(core.sessions(), core.bus(), core.executor(), SystemClock());
+  rpc::BroadcastHub broadcasts(core.store(), core.bus(), core.executor());
+  rpc::RpcServer rpc_server(config.listen, {operations, core.executor(), rpc_metrics}, watches, broadcasts);
+  core.OnServing([&rpc_server](bool serving) { rpc_server.SetServing(serving); });
+  ops::OpsServer ops(config.ops_listen, registry, [&core] { return core.serving(); });
+  return runtime::Run({&core, &ops, &rpc_server}, config.stop_timeout);
+}
