@@ -16,9 +16,7 @@ const LIBRARY_MAY_USE = {
   ops: ['base', 'http', 'runtime', 'telemetry'],
   grpc_status: ['base', 'proto'],
   websocket: ['base'],
-  ops: ['base', 'telemetry', 'runtime', 'http'],
   socketio: ['base'],
-  ops: ['base', 'telemetry', 'runtime', 'http'],
   grpc_status: ['base', 'proto'],
   session_client: ['base', 'telemetry', 'grpc_status', 'proto'],
 };

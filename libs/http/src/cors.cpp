@@ -1,6 +1,8 @@
 #include "sesior/http/cors.hpp"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -25,6 +27,15 @@ std::string ToLower(std::string_view text) {
   return lower;
 }
 
+// The ":80" or ":443" at the end of an origin that browsers leave out; empty: it has none.
+std::string_view DefaultPortOf(std::string_view origin) {
+  for (const auto& [scheme, port] :
+       {std::pair<std::string_view, std::string_view>{"http:", ":80"}, {"https:", ":443"}}) {
+    if (origin.starts_with(scheme) && origin.ends_with(port)) return port;
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string OwnOrigin(const Request& request, bool peer_is_trusted_proxy) {
@@ -32,13 +43,17 @@ std::string OwnOrigin(const Request& request, bool peer_is_trusted_proxy) {
   const std::string* host_header = request.Find("host");
   std::string host = host_header != nullptr ? *host_header : std::string();
   if (peer_is_trusted_proxy) {
-    if (const std::string* proto = request.Find("x-forwarded-proto")) scheme = FirstOf(*proto);
-    if (const std::string* forwarded = request.Find("x-forwarded-host")) host = FirstOf(*forwarded);
+    const std::string* proto = request.Find("x-forwarded-proto");
+    if (proto != nullptr && !proto->empty()) scheme = ToLower(FirstOf(*proto));
+    // Some proxies name the scheme of the WebSocket; the Origin is that of the page.
+    if (scheme == "ws") scheme = "http";
+    if (scheme == "wss") scheme = "https";
+    const std::string* forwarded = request.Find("x-forwarded-host");
+    if (forwarded != nullptr && !forwarded->empty()) host = FirstOf(*forwarded);
   }
   if (host.empty()) return "";
-  std::string origin = ToLower(scheme) + "://" + ToLower(host);
-  const std::string_view port = origin.starts_with("https:") ? ":443" : ":80";
-  if (origin.ends_with(port)) origin.resize(origin.size() - port.size());
+  std::string origin = scheme + "://" + ToLower(host);
+  origin.resize(origin.size() - DefaultPortOf(origin).size());
   return origin;
 }
 
@@ -46,18 +61,20 @@ absl::Status CorsPolicy::Validate(const std::vector<std::string>& allowed_origin
   for (const std::string& origin : allowed_origins) {
     const std::size_t scheme = origin.find("://");
     const bool valid = scheme != std::string::npos && scheme > 0 && scheme + 3 < origin.size() &&
-                       origin.find_first_of("/?#@* ,", scheme + 3) == std::string::npos && origin == ToLower(origin);
+                       origin.find_first_of("/?#@* ,", scheme + 3) == std::string::npos && origin == ToLower(origin) &&
+                       DefaultPortOf(origin).empty();
     if (!valid) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("\"", origin, "\" is not an origin (scheme://host[:port] in lower case, no path)"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "\"", origin, "\" is not an origin (scheme://host[:port] in lower case, no default port, no path)"));
     }
   }
   return absl::OkStatus();
 }
 
 OriginVerdict CorsPolicy::Judge(const Request& request, std::string_view own_origin) const {
-  const std::string* origin = request.Find("origin");
-  if (origin == nullptr) return OriginVerdict::kAbsent;
+  // Several lines, which no browser sends, join to something that is no origin.
+  const std::optional<std::string> origin = request.Joined("origin", ",");
+  if (!origin) return OriginVerdict::kAbsent;
   if (!own_origin.empty() && *origin == own_origin) return OriginVerdict::kSame;
   const bool listed = std::find(allowed_.begin(), allowed_.end(), *origin) != allowed_.end();
   return listed ? OriginVerdict::kListed : OriginVerdict::kForeign;

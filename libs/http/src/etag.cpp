@@ -4,16 +4,21 @@ namespace sesior::http {
 
 namespace {
 
+bool IsBlank(char c) { return c == ' ' || c == '\t'; }
+
 bool Matches(std::string_view value, std::string_view etag, bool weakly) {
-  const std::string_view opaque = etag.starts_with("W/") ? etag.substr(2) : etag;
-  if (!weakly && etag.starts_with("W/")) return false;
+  while (!value.empty() && IsBlank(value.front())) value.remove_prefix(1);
+  while (!value.empty() && IsBlank(value.back())) value.remove_suffix(1);
+  if (value == "*") return true;
+  const bool etag_is_weak = etag.starts_with("W/");
+  if (etag_is_weak && !weakly) return false;
+  const std::string_view opaque = etag_is_weak ? etag.substr(2) : etag;
   std::size_t at = 0;
   while (at < value.size()) {
-    if (value[at] == ' ' || value[at] == '\t' || value[at] == ',') {
+    if (IsBlank(value[at]) || value[at] == ',') {
       ++at;
       continue;
     }
-    if (value[at] == '*') return value.size() == 1 || value.find_first_not_of(" \t", at + 1) == std::string_view::npos;
     const bool weak = value.substr(at, 2) == "W/";
     if (weak) at += 2;
     if (at >= value.size() || value[at] != '"') return false;

@@ -54,7 +54,7 @@ std::optional<std::string> PercentDecode(std::string_view text) {
 
 Form ParseForm(std::string_view text) {
   Form form;
-  while (!text.empty()) {
+  while (!text.empty() && form.size() < kMaxFormFields) {
     const std::size_t ampersand = text.find('&');
     const std::string_view part = text.substr(0, ampersand);
     text = ampersand == std::string_view::npos ? std::string_view() : text.substr(ampersand + 1);

@@ -3,6 +3,7 @@
 #include <http_parser.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "sesior/base/check.hpp"
@@ -12,12 +13,21 @@ namespace sesior::http {
 namespace {
 
 constexpr std::size_t kMaxChunkDigits = 8;
+constexpr std::size_t kRequestLineExtra = 64;  // what a request line has beside the target: method, version, blanks
 
 bool IsToken(std::string_view text) {
   if (text.empty()) return false;
   return std::all_of(text.begin(), text.end(), [](char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
            std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+  });
+}
+
+// The bytes of uri-host and port (RFC 3986, 3.2.2).
+bool IsHost(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           std::string_view("-._~:[]%!$&'()*+;=").find(c) != std::string_view::npos;
   });
 }
 
@@ -50,7 +60,7 @@ const char* CheckHeaderLine(std::string_view line, Framing& framing) {
   }
   if (EqualsIgnoreCase(name, "host")) {
     ++framing.hosts;
-    if (value.find_first_of(" \t/@?#\\,") != std::string_view::npos) return "invalid Host";
+    if (!IsHost(value)) return "invalid Host";
   } else if (EqualsIgnoreCase(name, "content-length")) {
     ++framing.lengths;
     if (value.empty() || value.size() > 18) return "invalid Content-Length";
@@ -66,37 +76,48 @@ const char* CheckHeaderLine(std::string_view line, Framing& framing) {
   return nullptr;
 }
 
+using Refusal = std::optional<RequestParser::Error>;
+
+Refusal CheckRequestLine(std::string_view line) {
+  const std::size_t first = line.find(' ');
+  const std::size_t last = line.rfind(' ');
+  if (first == std::string_view::npos || first == last) return {{400, "invalid request line"}};
+  if (!IsToken(line.substr(0, first))) return {{400, "invalid method"}};
+  for (const char c : line.substr(first + 1, last - first - 1)) {
+    const auto byte = static_cast<unsigned char>(c);
+    // A fragment never leaves a client.
+    if (byte <= 0x20 || byte >= 0x7f || c == '#') return {{400, "invalid request target"}};
+  }
+  const std::string_view version = line.substr(last + 1);
+  if (version == "HTTP/1.1" || version == "HTTP/1.0") return std::nullopt;
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const bool is_version = version.size() == 8 && version.starts_with("HTTP/") && is_digit(version[5]) &&
+                          version[6] == '.' && is_digit(version[7]);
+  if (is_version) return {{505, "unsupported HTTP version"}};
+  return {{400, "invalid request line"}};
+}
+
 // Checks the raw head, request line to the empty line exclusive. http-parser accepts some of what is refused here.
-const char* CheckHead(std::string_view head, std::size_t max_headers, Framing& framing, bool& too_many) {
-  std::size_t count = 0;
+Refusal CheckHead(std::string_view head, std::size_t max_headers, Framing& framing) {
   std::size_t at = head.find("\r\n");
   const std::string_view request_line = head.substr(0, at);
-  const std::size_t first = request_line.find(' ');
-  const std::size_t last = request_line.rfind(' ');
-  if (first == std::string_view::npos || first == last) return "invalid request line";
-  if (!IsToken(request_line.substr(0, first))) return "invalid method";
-  for (const char c : request_line.substr(first + 1, last - first - 1)) {
-    if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f) return "invalid request target";
-  }
-  const std::string_view version = request_line.substr(last + 1);
-  if (version != "HTTP/1.1" && version != "HTTP/1.0") return "unsupported HTTP version";
+  if (Refusal refusal = CheckRequestLine(request_line)) return refusal;
+  std::size_t count = 0;
   while (at != std::string_view::npos) {
     const std::size_t begin = at + 2;
     at = head.find("\r\n", begin);
     const std::string_view line = head.substr(begin, at == std::string_view::npos ? at : at - begin);
-    if (++count > max_headers) {
-      too_many = true;
-      return "too many headers";
-    }
-    if (const char* reason = CheckHeaderLine(line, framing)) return reason;
+    if (++count > max_headers) return {{431, "too many headers"}};
+    if (const char* reason = CheckHeaderLine(line, framing)) return {{400, reason}};
   }
-  if (framing.hosts > 1) return "more than one Host";
-  if (framing.hosts == 0 && version == "HTTP/1.1") return "no Host";
-  if (framing.lengths > 1) return "more than one Content-Length";
-  if (framing.codings > 1) return "more than one Transfer-Encoding";
-  if (framing.lengths > 0 && framing.codings > 0) return "both Content-Length and Transfer-Encoding";
-  if (framing.codings > 0 && version == "HTTP/1.0") return "Transfer-Encoding in HTTP/1.0";
-  return nullptr;
+  const bool is_old = request_line.ends_with("HTTP/1.0");
+  if (framing.hosts > 1) return {{400, "more than one Host"}};
+  if (framing.hosts == 0 && !is_old) return {{400, "no Host"}};
+  if (framing.lengths > 1) return {{400, "more than one Content-Length"}};
+  if (framing.codings > 1) return {{400, "more than one Transfer-Encoding"}};
+  if (framing.lengths > 0 && framing.codings > 0) return {{400, "both Content-Length and Transfer-Encoding"}};
+  if (framing.codings > 0 && is_old) return {{400, "Transfer-Encoding in HTTP/1.0"}};
+  return std::nullopt;
 }
 
 Method ToMethod(unsigned method) {
@@ -165,10 +186,15 @@ const char* SplitTarget(Request& request) {
   } else {
     const std::size_t scheme = target.find("://");
     if (scheme == std::string_view::npos) return "invalid request target";
+    const std::string_view scheme_name = target.substr(0, scheme);
+    if (!EqualsIgnoreCase(scheme_name, "http") && !EqualsIgnoreCase(scheme_name, "https")) {
+      return "invalid request target";
+    }
     target.remove_prefix(scheme + 3);
     const std::size_t slash = target.find_first_of("/?");
+    const std::string_view authority = target.substr(0, slash);
     const std::string* host = request.Find("host");
-    if (host == nullptr || !EqualsIgnoreCase(target.substr(0, slash), *host)) return "target and Host differ";
+    if (authority.empty() || host == nullptr || !EqualsIgnoreCase(authority, *host)) return "target and Host differ";
     target = slash == std::string_view::npos ? std::string_view("/") : target.substr(slash);
   }
   const std::size_t question = target.find('?');
@@ -183,10 +209,11 @@ const char* SplitTarget(Request& request) {
 struct RequestParser::State {
   enum class Phase { kHead, kBody, kChunkSize, kChunkData, kChunkEnd, kLastLine, kComplete, kFailed };
   Phase phase = Phase::kHead;
+  bool in_request_line = true;  // of the head
+  bool head_complete = false;   // `request` has everything but the body
+  bool waits_for_continue = false;
   std::string buffer;           // the head so far, or the chunk's size line so far
-  std::size_t scanned = 0;      // of the head: bytes whose line ends have been looked at
   std::uint64_t body_left = 0;  // of the body or chunk
-  bool expects_continue = false;
   Request request;
 };
 
@@ -198,6 +225,7 @@ RequestParser& RequestParser::operator=(RequestParser&&) noexcept = default;
 RequestParser::Result RequestParser::Fail(int status, const char* reason) {
   state_->phase = State::Phase::kFailed;
   state_->buffer = std::string();
+  state_->request.body = std::string();
   error_ = {status, reason};
   return Result::kError;
 }
@@ -205,10 +233,9 @@ RequestParser::Result RequestParser::Fail(int status, const char* reason) {
 RequestParser::Result RequestParser::Feed(std::string_view& bytes) {
   if (bytes.empty() && !state_) return Result::kNeedMore;
   if (!state_) state_ = std::make_unique<State>();
-  State& state = *state_;
-  switch (state.phase) {
+  switch (state_->phase) {
     case State::Phase::kHead:
-      break;
+      return FeedHead(bytes);
     case State::Phase::kFailed:
       return Result::kError;
     case State::Phase::kComplete:
@@ -216,72 +243,84 @@ RequestParser::Result RequestParser::Feed(std::string_view& bytes) {
     default:
       return FeedBody(bytes);
   }
-  // Byte by byte up to the empty line; a wrong line end is refused as soon as it is seen, however the bytes are cut.
-  std::size_t taken = 0;
-  while (taken < bytes.size()) {
-    const std::size_t end = bytes.find('\n', taken);
-    const std::size_t stop = end == std::string_view::npos ? bytes.size() : end + 1;
-    const std::size_t room = limits_->head_bytes - state.buffer.size();
-    if (stop - taken > room) {
-      const bool in_target = state.buffer.find("\r\n") == std::string::npos;
-      return in_target ? Fail(414, "request target too long") : Fail(431, "request head too large");
-    }
-    state.buffer.append(bytes.substr(taken, stop - taken));
-    taken = stop;
-    for (; state.scanned < state.buffer.size(); ++state.scanned) {
-      const char c = state.buffer[state.scanned];
-      const bool after_cr = state.scanned > 0 && state.buffer[state.scanned - 1] == '\r';
-      if (after_cr != (c == '\n'))
-        return Fail(400, after_cr ? "bare carriage return in the head" : "bare line feed in the head");
+}
+
+// Takes line by line. A wrong byte or a limit is noticed at that byte, however the bytes are cut.
+RequestParser::Result RequestParser::FeedHead(std::string_view& bytes) {
+  State& state = *state_;
+  const std::size_t line_limit = std::min(limits_->head_bytes, limits_->target_bytes + kRequestLineExtra);
+  while (!bytes.empty()) {
+    const std::size_t line_end = bytes.find('\n');
+    const std::size_t wanted = line_end == std::string_view::npos ? bytes.size() : line_end + 1;
+    const std::size_t limit = state.in_request_line ? line_limit : limits_->head_bytes;
+    const std::size_t taken = std::min(wanted, limit - state.buffer.size());
+    char previous = state.buffer.empty() ? '\0' : state.buffer.back();
+    for (const char c : bytes.substr(0, taken)) {
+      if (previous == '\r' && c != '\n') return Fail(400, "bare carriage return in the head");
+      if (previous != '\r' && c == '\n') return Fail(400, "bare line feed in the head");
       if (c == '\0') return Fail(400, "NUL in the head");
+      previous = c;
     }
-    if (state.buffer.ends_with("\r\n\r\n")) {
-      bytes.remove_prefix(taken);
+    state.buffer.append(bytes.substr(0, taken));
+    bytes.remove_prefix(taken);
+    if (taken < wanted) {
+      if (state.in_request_line) return Fail(414, "request target too long");
+      return Fail(431, "request head too large");
+    }
+    if (line_end == std::string_view::npos) break;
+    if (state.buffer == "\r\n") {
+      // Old clients send an empty line behind a body; RFC 9112, 2.2 asks to ignore it. A second one is not theirs.
+      if (std::exchange(skipped_line_, true)) return Fail(400, "empty lines before a request");
+      state.buffer.clear();
+    } else if (state.in_request_line) {
+      state.in_request_line = false;
+    } else if (state.buffer.ends_with("\r\n\r\n")) {
       const Result result = FinishHead();
-      return result == Result::kNeedMore && state.phase != State::Phase::kHead ? FeedBody(bytes) : result;
+      return result == Result::kNeedMore ? FeedBody(bytes) : result;
     }
   }
-  bytes.remove_prefix(taken);
-  if (state.buffer.size() > limits_->target_bytes + 64 && state.buffer.find("\r\n") == std::string::npos) {
-    return Fail(414, "request target too long");
-  }
+  if (state.buffer.empty()) state_.reset();
   return Result::kNeedMore;
 }
 
 RequestParser::Result RequestParser::FinishHead() {
   State& state = *state_;
+  Request& request = state.request;
   Framing framing;
-  bool too_many = false;
   const std::string_view lines = std::string_view(state.buffer).substr(0, state.buffer.size() - 4);
-  if (const char* reason = CheckHead(lines, limits_->headers, framing, too_many)) {
-    return Fail(too_many ? 431 : 400, reason);
+  if (const Refusal refusal = CheckHead(lines, limits_->headers, framing)) {
+    return Fail(refusal->status, refusal->reason);
   }
-  if (!ParseHead(state.buffer, state.request)) {
-    state.request = Request();
-    return Fail(400, "malformed request head");
+  if (!ParseHead(state.buffer, request)) return Fail(400, "malformed request head");
+  if (request.target.size() > limits_->target_bytes) return Fail(414, "request target too long");
+  if (const char* reason = SplitTarget(request)) return Fail(400, reason);
+  // RFC 9110, 7.8 and 10.1.1: neither Upgrade nor Expect means anything in HTTP/1.0.
+  const bool is_current = request.version_minor > 0;
+  const std::optional<std::string> connection = request.Joined("connection", ",");
+  request.upgrade = is_current && connection && HasToken(*connection, "upgrade") && request.Find("upgrade") != nullptr;
+  const std::optional<std::string> expect = request.Joined("expect", ",");
+  if (is_current && expect) {
+    if (!EqualsIgnoreCase(*expect, "100-continue")) return Fail(417, "unknown expectation");
+    state.waits_for_continue = true;
   }
-  if (state.request.target.size() > limits_->target_bytes) return Fail(414, "request target too long");
-  if (const char* reason = SplitTarget(state.request)) return Fail(400, reason);
-  const std::string* connection = state.request.Find("connection");
-  state.request.upgrade =
-      connection != nullptr && HasToken(*connection, "upgrade") && state.request.Find("upgrade") != nullptr;
-  const std::string* expect = state.request.Find("expect");
-  if (expect != nullptr && !EqualsIgnoreCase(*expect, "100-continue")) return Fail(417, "unknown expectation");
-  state.expects_continue = expect != nullptr && (framing.chunked || framing.length > 0);
   state.buffer = std::string();
-  if (framing.length > limits_->body_bytes) {
-    state.phase = State::Phase::kBody;  // the head stays readable
-    return Fail(413, "request body too large");
-  }
+  state.head_complete = true;
+  if (framing.length > limits_->body_bytes) return Fail(413, "request body too large");
   state.body_left = framing.length;
-  state.phase = framing.chunked      ? State::Phase::kChunkSize
-                : framing.length > 0 ? State::Phase::kBody
-                                     : State::Phase::kComplete;
-  return state.phase == State::Phase::kComplete ? Result::kComplete : Result::kNeedMore;
+  if (framing.chunked) {
+    state.phase = State::Phase::kChunkSize;
+  } else if (framing.length > 0) {
+    state.phase = State::Phase::kBody;
+  } else {
+    state.phase = State::Phase::kComplete;
+    return Result::kComplete;
+  }
+  return Result::kNeedMore;
 }
 
 RequestParser::Result RequestParser::FeedBody(std::string_view& bytes) {
   State& state = *state_;
+  if (!bytes.empty()) state.waits_for_continue = false;
   if (state.phase != State::Phase::kBody) return FeedChunked(bytes);
   const std::size_t take = std::min<std::uint64_t>(state.body_left, bytes.size());
   state.request.body.append(bytes.substr(0, take));
@@ -337,10 +376,11 @@ Request RequestParser::Take() {
   SESIOR_CHECK(state_ && state_->phase == State::Phase::kComplete);
   Request request = std::move(state_->request);
   state_.reset();
+  skipped_line_ = false;
   return request;
 }
 
-bool RequestParser::head_complete() const { return state_ && !state_->request.method_text.empty(); }
+bool RequestParser::head_complete() const { return state_ && state_->head_complete; }
 
 const Request& RequestParser::request() const {
   SESIOR_CHECK(head_complete());
@@ -348,7 +388,8 @@ const Request& RequestParser::request() const {
 }
 
 bool RequestParser::expects_continue() const {
-  return state_ && state_->expects_continue && state_->request.body.empty() && state_->phase != State::Phase::kComplete;
+  return state_ && state_->waits_for_continue &&
+         (state_->phase == State::Phase::kBody || state_->phase == State::Phase::kChunkSize);
 }
 
 }  // namespace sesior::http

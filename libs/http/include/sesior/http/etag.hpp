@@ -5,7 +5,8 @@
 
 namespace sesior::http {
 
-// Whether an If-None-Match value ("*", or a list of tags) has `etag`, by weak comparison: W/"x" equals "x".
+// Whether an If-None-Match value ("*", or a list of tags) has `etag` (quotes included), by weak comparison: W/"x"
+// equals "x". From the first thing on that is no tag, nothing matches any more.
 bool MatchesWeakly(std::string_view header_value, std::string_view etag);
 // The same for If-Match, by strong comparison: a weak tag never matches.
 bool MatchesStrongly(std::string_view header_value, std::string_view etag);
