@@ -20,12 +20,14 @@ node_pinned=22.23.3
 say() { echo "$*" >&2; }
 die() { say "${0##*/}: $*"; exit 1; }
 
-# Runs a long command in a group of its own, which ends with this script, however that ends.
+# Runs a long command in a group of its own, which ends when this script is told to.
 step_group=
 step() {
-  setsid "$@" &
-  step_group=$!
   local result=0
+  set -m  # a group, and no signal ignored
+  "$@" &
+  step_group=$!
+  set +m
   wait "$step_group" || result=$?
   step_group=
   return "$result"
