@@ -6,9 +6,22 @@ namespace sesior::testing {
 
 using session::redis::ServerInfo;
 
-RedisConnections::RedisConnections(const RedisServer& server, session::redis::StoreOptions options)
+namespace {
+session::redis::ConnectionOptions Options(const RedisServer& server, const std::string& password) {
+  session::redis::ConnectionOptions options;
+  options.address = *session::redis::ParseRedisUrl(server.url());
+  options.address.password = password;
+  options.stall_timeout = std::chrono::milliseconds(500);
+  options.connect_timeout = std::chrono::milliseconds(500);
+  options.backoff = {.initial = std::chrono::milliseconds(5), .max = std::chrono::milliseconds(50)};
+  return options;
+}
+}  // namespace
+
+RedisConnections::RedisConnections(const RedisServer& server, session::redis::StoreOptions options,
+                                   const std::string& password)
     : executor(io),
-      client(io, {.connection = Options(server), .max_pending = 100'000}, scripts,
+      client(io, {.connection = Options(server, password), .max_pending = 100'000}, scripts,
              {.on_up = [](const ServerInfo&) {},
               .on_down =
                   [this](const absl::Status& why, bool is_fatal) {
@@ -16,7 +29,7 @@ RedisConnections::RedisConnections(const RedisServer& server, session::redis::St
                     fatal = fatal || is_fatal;
                   }}),
       subscriber(io,
-                 {.connection = Options(server),
+                 {.connection = Options(server, password),
                   .heartbeat = std::chrono::milliseconds(100),
                   .silence_limit = std::chrono::milliseconds(1000)},
                  client, [](bool, const absl::Status&) {}),
@@ -24,15 +37,6 @@ RedisConnections::RedisConnections(const RedisServer& server, session::redis::St
       presence(client, options, SystemClock()) {
   client.Start();
   subscriber.Start();
-}
-
-session::redis::ConnectionOptions RedisConnections::Options(const RedisServer& server) {
-  session::redis::ConnectionOptions options;
-  options.address = *session::redis::ParseRedisUrl(server.url());
-  options.stall_timeout = std::chrono::milliseconds(500);
-  options.connect_timeout = std::chrono::milliseconds(500);
-  options.backoff = {.initial = std::chrono::milliseconds(5), .max = std::chrono::milliseconds(50)};
-  return options;
 }
 
 void RedisConnections::RunUntil(const std::function<bool()>& condition, std::chrono::seconds limit) {

@@ -19,8 +19,8 @@
 namespace sesior::testing {
 
 struct RedisConnections {
-  explicit RedisConnections(const RedisServer& server, session::redis::StoreOptions options = {});
-  static session::redis::ConnectionOptions Options(const RedisServer& server);
+  explicit RedisConnections(const RedisServer& server, session::redis::StoreOptions options = {},
+                            const std::string& password = "");
   void RunUntil(const std::function<bool()>& condition, std::chrono::seconds limit = std::chrono::seconds(10));
   void AwaitReady();
   template <typename T, typename Start>

@@ -12,8 +12,8 @@ end
 local taken = check_moves(15)
 if taken then return taken end
 local ttl = tonumber(ARGV[10])
-call('DEL', keys.meta)
 call('SET', keys.sess, ARGV[8], 'PX', ARGV[10])
+call('DEL', keys.meta)  -- of an expired session with this id
 local state = {v = '', h = ARGV[9], r = env.now, f = '0', c = env.now, a = ARGV[11], i = ARGV[12], u = ARGV[13],
                k = ARGV[14], ttl = ttl}
 call('HSET', keys.meta, 'h', state.h, 'r', state.r, 'f', '0', 'c', state.c, 'a', state.a, 'i', state.i, 'u', state.u,
