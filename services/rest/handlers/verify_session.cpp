@@ -46,8 +46,8 @@ void Adopt(session_client::SessionClient& sessions, const std::string& session_i
 
 bool AdoptedNames::TakeTurn(const v1::Session& session) {
   const std::uint64_t key = std::hash<std::string>()(session.session_id() + session.etag());
-  const auto now = std::chrono::steady_clock::now();
-  absl::MutexLock lock(&mutex_);
+  const auto now = clock_.Steady();
+  const std::lock_guard lock(mutex_);
   if (tried_.size() >= kLimit) tried_.clear();
   const auto [it, first] = tried_.try_emplace(key, now);
   if (!first && now - it->second < kInterval) return false;

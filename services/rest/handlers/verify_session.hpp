@@ -4,12 +4,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <mutex>
 #include <string>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
-#include "absl/synchronization/mutex.h"
 #include "services/rest/http/exchange.hpp"
+#include "sesior/base/clock.hpp"
 #include "sesior/session_client/session_client.hpp"
 
 namespace sesior::rest {
@@ -19,15 +19,17 @@ namespace sesior::rest {
 // Threading: thread-safe.
 class AdoptedNames {
  public:
+  explicit AdoptedNames(const Clock& clock = SystemClock()) : clock_(clock) {}
   // True, once in `kInterval`: the caller tries the claim now.
-  bool TakeTurn(const session::v1::Session& session) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool TakeTurn(const session::v1::Session& session);
 
   static constexpr std::chrono::seconds kInterval{10};
   static constexpr std::size_t kLimit = 10'000;
 
  private:
-  absl::Mutex mutex_;
-  absl::flat_hash_map<std::uint64_t, std::chrono::steady_clock::time_point> tried_ ABSL_GUARDED_BY(mutex_);
+  const Clock& clock_;
+  std::mutex mutex_;  // guards tried_
+  absl::flat_hash_map<std::uint64_t, std::chrono::steady_clock::time_point> tried_;
 };
 
 // `sessions` and `adopted` outlive the exchange.

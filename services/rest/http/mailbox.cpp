@@ -15,7 +15,7 @@ Mailbox::Mailbox() : wake_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) { SESIOR
 Mailbox::~Mailbox() { ::close(wake_fd_); }
 
 void Mailbox::Post(Task task) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   if (closed_) return;
   tasks_.push_back(std::move(task));
   if (woken_ || owner_ == std::this_thread::get_id()) return;
@@ -25,7 +25,7 @@ void Mailbox::Post(Task task) {
 }
 
 std::vector<Task> Mailbox::Take() {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   if (woken_) {
     std::uint64_t count = 0;
     SESIOR_CHECK(::read(wake_fd_, &count, sizeof count) == sizeof count);
@@ -35,14 +35,14 @@ std::vector<Task> Mailbox::Take() {
 }
 
 void Mailbox::BindToThisThread() {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   owner_ = std::this_thread::get_id();
 }
 
 void Mailbox::Close() {
   std::vector<Task> dropped;  // destroyed without the lock: a task may hold a Reply, which posts when it dies unsent
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     closed_ = true;
     dropped.swap(tasks_);
   }

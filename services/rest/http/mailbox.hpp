@@ -4,11 +4,10 @@
 // Threading: thread-safe; Take() and Close() are the worker's.
 #pragma once
 
+#include <mutex>
 #include <thread>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "sesior/base/done.hpp"
 
 namespace sesior::rest {
@@ -21,23 +20,23 @@ class Mailbox {
   Mailbox& operator=(const Mailbox&) = delete;
 
   // Runs `task` on the worker's thread, soon. Never inside this call. Dropped, unrun, when the worker is gone.
-  void Post(Task task) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Post(Task task);
 
   // What waits, in order. The worker calls it after each turn of its loop and whenever `wake_fd` is readable.
-  std::vector<Task> Take() ABSL_LOCKS_EXCLUDED(mutex_);
+  std::vector<Task> Take();
   // The thread that calls Take() after each turn: posts from it need no wake.
   void BindToThisThread();
-  void Close() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Close();
   // Readable when there is something to take.
   int wake_fd() const { return wake_fd_; }
 
  private:
   const int wake_fd_;
-  absl::Mutex mutex_;
-  std::vector<Task> tasks_ ABSL_GUARDED_BY(mutex_);
-  bool woken_ ABSL_GUARDED_BY(mutex_) = false;  // wake_fd_ is readable
-  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread::id owner_ ABSL_GUARDED_BY(mutex_);
+  std::mutex mutex_;  // guards what follows; not absl::Mutex, see the README
+  std::vector<Task> tasks_;
+  bool woken_ = false;  // wake_fd_ is readable
+  bool closed_ = false;
+  std::thread::id owner_;
 };
 
 }  // namespace sesior::rest

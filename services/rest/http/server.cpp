@@ -139,7 +139,9 @@ class Server::Impl {
       listener_->init(static_cast<std::size_t>(options_.threads), socket_options, "rest");
       listener_->setTransportFactory([this] {
         return std::make_shared<WorkerTransport>(
-            Worker::Shared{.options = options_, .metrics = metrics_, .handler = handler_, .count = count_}, workers_);
+            Worker::Shared{
+                .options = options_, .metrics = metrics_, .handler = handler_, .count = count_, .clock = SystemClock()},
+            workers_);
       });
       listener_->bind(Pistache::Address(options_.listen));
       listener_->runThreaded();

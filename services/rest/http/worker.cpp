@@ -10,22 +10,20 @@
 namespace sesior::rest {
 
 bool ConnectionCount::Add() {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   if (open_ >= limit_) return false;
   ++open_;
   return true;
 }
 
 void ConnectionCount::Remove() {
-  absl::MutexLock lock(&mutex_);
-  --open_;
+  const std::lock_guard lock(mutex_);
+  if (--open_ == 0) none_.notify_all();
 }
 
 bool ConnectionCount::WaitForNone(std::chrono::steady_clock::time_point deadline) {
-  absl::MutexLock lock(&mutex_);
-  const auto left = deadline - std::chrono::steady_clock::now();
-  const auto none = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return open_ == 0; };
-  return mutex_.AwaitWithTimeout(absl::Condition(&none), absl::FromChrono(left));
+  std::unique_lock lock(mutex_);
+  return none_.wait_until(lock, deadline, [this] { return open_ == 0; });
 }
 
 Worker::Worker(const Shared& shared, Poller& poller) : shared_(shared), poller_(poller) { ReadClocks(); }
@@ -102,8 +100,8 @@ void Worker::Keep(int fd, Connection::Next next) {
 }
 
 void Worker::ReadClocks() {
-  now_ = std::chrono::steady_clock::now();
-  const std::time_t wall = std::time(nullptr);
+  now_ = shared_.clock.Steady();
+  const std::time_t wall = shared_.clock.WallMillis() / 1000;
   std::tm utc{};
   ::gmtime_r(&wall, &utc);
   char text[64];

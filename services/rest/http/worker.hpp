@@ -3,7 +3,9 @@
 // thread runs it.
 #pragma once
 
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
@@ -11,6 +13,7 @@
 #include "services/rest/http/mailbox.hpp"
 #include "services/rest/http/reply.hpp"
 #include "services/rest/http/server_options.hpp"
+#include "sesior/base/clock.hpp"
 
 namespace sesior::rest {
 
@@ -27,8 +30,9 @@ class ConnectionCount {
 
  private:
   const int limit_;
-  absl::Mutex mutex_;
-  int open_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::mutex mutex_;
+  std::condition_variable none_;
+  int open_ = 0;  // guarded by mutex_
 };
 
 class Worker final : public Connection::Host {
@@ -48,6 +52,7 @@ class Worker final : public Connection::Host {
     ServerMetrics& metrics;
     RequestHandler& handler;
     ConnectionCount& count;
+    const Clock& clock;
   };
 
   Worker(const Shared& shared, Poller& poller);
