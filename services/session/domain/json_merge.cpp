@@ -42,8 +42,7 @@ class Frame {
       return found == places_->end() ? std::nullopt : std::optional(found->second);
     }
     for (std::size_t i = 0; i < slots_.size(); ++i) {
-      const std::string_view inner = slots_[i].raw_name.substr(1, slots_[i].raw_name.size() - 2);
-      if (inner == name || (inner.find('\\') != inner.npos && DecodeJsonString(slots_[i].raw_name) == name)) return i;
+      if (IsNamed(slots_[i].raw_name, name)) return i;
     }
     return std::nullopt;
   }

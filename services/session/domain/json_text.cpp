@@ -300,10 +300,14 @@ absl::Status CheckJson(std::string_view text, int max_depth) {
   return scanner.AtEnd() ? absl::OkStatus() : scanner.Broken();
 }
 
+bool IsNamed(std::string_view raw_name, std::string_view name) {
+  if (HasEscape(raw_name)) return DecodeJsonString(raw_name) == name;
+  return raw_name.substr(1, raw_name.size() - 2) == name;
+}
+
 std::optional<std::string_view> FindMember(const std::vector<JsonMember>& members, std::string_view name) {
   for (const JsonMember& member : members) {
-    const std::string_view inner = member.raw_name.substr(1, member.raw_name.size() - 2);
-    if (inner == name || (HasEscape(inner) && DecodeJsonString(member.raw_name) == name)) return member.value;
+    if (IsNamed(member.raw_name, name)) return member.value;
   }
   return std::nullopt;
 }

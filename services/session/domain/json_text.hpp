@@ -30,6 +30,9 @@ absl::StatusOr<std::vector<JsonMember>> JsonMembers(std::string_view text, int m
 // OK when `text` is exactly one JSON value. Errors as above.
 absl::Status CheckJson(std::string_view text, int max_depth);
 
+// Whether a checked name, as written, means `name`.
+bool IsNamed(std::string_view raw_name, std::string_view name);
+
 // The text of the member `name` (UTF-8, no escapes) in a list from JsonMembers; nullopt when there is none.
 std::optional<std::string_view> FindMember(const std::vector<JsonMember>& members, std::string_view name);
 

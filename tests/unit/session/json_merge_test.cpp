@@ -59,6 +59,12 @@ TEST(MergePatch, TreatsDuplicateAndEscapedNamesAsJavaScriptDoes) {
   EXPECT_EQ(Merged(R"({"a":{"x":1}})", R"({"a":{"y":1},"a":{"z":1}})"), R"({"a":{"x":1,"z":1}})");
 }
 
+// Found by fuzzing: the text of one name's escapes is the meaning of another name.
+TEST(MergePatch, TellsAnEscapeFromTheCharactersItIsWrittenWith) {
+  EXPECT_EQ(Merged(R"({"\n":1,"\\n":2})", R"({"\\n":3})"), R"({"\n":1,"\\n":3})");
+  EXPECT_EQ(Merged(R"({"\\n":1})", R"({"\n":2})"), R"({"\\n":1,"\n":2})");
+}
+
 TEST(MergePatch, FindsMembersInLargeRecordsToo) {
   std::string record = "{";
   std::string patch = "{";
