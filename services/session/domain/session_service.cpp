@@ -46,11 +46,6 @@ void SessionService::SetSecrets(const std::vector<std::string>& secrets) {
   signer_ = std::make_unique<CookieSigner>(secrets);
 }
 
-template <typename T>
-void SessionService::Fail(T done, absl::Status status) {
-  executor_.Post([done = std::move(done), status = std::move(status)]() mutable { std::move(done)(status); });
-}
-
 absl::StatusOr<SessionService::Reference> SessionService::Find(const SessionRef& session) {
   if (!session.id.empty()) {
     if (!IsUsableSessionId(session.id.text())) return SessionNotFound();
