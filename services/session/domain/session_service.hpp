@@ -160,7 +160,9 @@ class SessionService {
   };
   absl::StatusOr<Reference> Find(const SessionRef& session);
   template <typename T>
-  void Fail(T done, absl::Status status);
+  void Fail(T done, absl::Status status) {
+    executor_.Post([done = std::move(done), status = std::move(status)]() mutable { std::move(done)(status); });
+  }
   // Reads in the session's order, then calls `then` with the view; NOT_FOUND and so on as status.
   void ReadInOrder(SessionId id, Done<SessionView> then);
   void TouchIfDue(SessionView view, bool touch, bool cookie_due, Done<SessionResult> done);
