@@ -14,7 +14,7 @@ namespace sesior::rest {
 struct Config {
   std::string listen = "127.0.0.1:8080";
   std::string ops_listen = "127.0.0.1:9080";
-  std::vector<std::string> session_addresses = {"127.0.0.1:7070"};
+  std::vector<std::string> session_addresses = {"127.0.0.1:7100"};
   std::string web_root;                      // empty: no page
   std::vector<std::string> realtime_urls;    // for the page
   std::vector<std::string> allowed_origins;  // scheme://host[:port]
