@@ -179,9 +179,4 @@ class SessionService {
   StateCache cache_;
 };
 
-template <typename T>
-void SessionService::Fail(T done, absl::Status status) {
-  executor_.Post([done = std::move(done), status = std::move(status)]() mutable { std::move(done)(status); });
-}
-
 }  // namespace sesior::session
