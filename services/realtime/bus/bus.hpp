@@ -13,15 +13,15 @@ namespace sesior::realtime {
 // Which sockets of a namespace: those in any of `rooms` (empty: all), without those in any of `except`. Every socket is
 // in a room named by its id.
 struct Selection {
-  std::vector<std::string> rooms;
-  std::vector<std::string> except;
+  std::vector<std::string> rooms = {};
+  std::vector<std::string> except = {};
 };
 
 struct Broadcast {
   std::string nsp = "/";
-  Selection to;
-  std::string args;                      // JSON array: the event's name and its arguments
-  std::vector<std::string> attachments;  // what placeholders in `args` stand for, at most 10
+  Selection to = {};
+  std::string args = {};                      // JSON array: the event's name and its arguments
+  std::vector<std::string> attachments = {};  // what placeholders in `args` stand for, at most 10
   bool is_volatile = false;
 };
 
@@ -45,6 +45,8 @@ class Bus {
  public:
   virtual ~Bus() = default;
   virtual void Publish(Broadcast broadcast, Done<void> done) = 0;
+  // A hub of this process serves this namespace: bring its broadcasts from now on. Repeating it changes nothing.
+  virtual void Open(const std::string& nsp) = 0;
 };
 
 }  // namespace sesior::realtime

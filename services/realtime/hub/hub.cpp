@@ -131,7 +131,10 @@ Hub::~Hub() {
 
 Namespace& Hub::Of(std::string_view name) {
   std::unique_ptr<Namespace>& nsp = namespaces_[ToAbsl(name)];
-  if (!nsp) nsp = std::make_unique<Namespace>(*this, std::string(name));
+  if (!nsp) {
+    nsp = std::make_unique<Namespace>(*this, std::string(name));
+    bus_.Open(nsp->name());
+  }
   return *nsp;
 }
 

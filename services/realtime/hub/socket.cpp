@@ -166,6 +166,14 @@ void Socket::Disconnect(bool close) {
   if (link_ != nullptr) link_->Disconnect(close);
 }
 
+Done<void> Socket::Finish(absl::AnyInvocable<void(Socket&, absl::Status) &&> next) {
+  return [&loop = loop(), socket = shared_from_this(), next = std::move(next)](absl::Status result) mutable {
+    loop.Post([socket = std::move(socket), next = std::move(next), result = std::move(result)]() mutable {
+      std::move(next)(*socket, std::move(result));
+    });
+  };
+}
+
 bool Socket::InOrder(Work work) {
   Extra& mine = extra();
   if (mine.work.size() >= nsp_.hub().options().max_queued_work) return false;

@@ -185,6 +185,8 @@ class Socket : public std::enable_shared_from_this<Socket> {
   // disconnected by then; calls on it do nothing.
   template <typename T>
   Done<T> Then(absl::AnyInvocable<void(Socket&, absl::StatusOr<T>) &&> next);
+  // The same for calls that end with a plain status.
+  Done<void> Finish(absl::AnyInvocable<void(Socket&, absl::Status) &&> next);
   // Runs `work` when all work given before it has finished; `work` gets a function to call, on this thread, when it has
   // finished itself. For events that must take effect in the order they came, also when the client leaves meanwhile.
   // Never runs it inside this call. Bounded by `max_queued_work` of the hub;

@@ -17,6 +17,9 @@ namespace sesior::realtime::hub {
 // Threading: none; the test runs tasks and moves the clock.
 class FakeLoop final : public Loop {
  public:
+  // What tasks hold may hold timers.
+  ~FakeLoop() override { tasks_.clear(); }
+
   void Post(Task task) override { tasks_.push_back(std::move(task)); }
 
   std::unique_ptr<Timer> After(std::chrono::milliseconds delay, Task task) override {
@@ -74,7 +77,10 @@ class FakeBus final : public Bus {
     dones.push_back(std::move(done));
   }
 
+  void Open(const std::string& nsp) override { opened.push_back(nsp); }
+
   Hub* hub = nullptr;
+  std::vector<std::string> opened;
   std::vector<Broadcast> published;
   std::vector<Done<void>> dones;
 };
