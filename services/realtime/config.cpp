@@ -37,6 +37,11 @@ std::vector<std::string> Check(const Config& config) {
   if (!config.server.front.path.starts_with('/') || config.server.front.path.ends_with('/')) {
     add("path", "begins with a slash and ends without one");
   }
+  const std::string& level = config.log_level;
+  if (level != "debug" && level != "info" && level != "warn" && level != "error") {
+    add("log-level", "debug, info, warn or error");
+  }
+  if (config.log_format != "text" && config.log_format != "json") add("log-format", "text (key=value) or json");
   return problems;
 }
 
@@ -79,7 +84,8 @@ absl::StatusOr<Flags::Action> LoadConfig(int argc, const char* const* argv, Conf
   flags.Add("drain-delay", &server.drain_delay, "between the stop signal and the first client closed",
             {milliseconds(1), hours(1)});
   flags.Add("stop-timeout", &config.stop_timeout, "time a stop may take", {milliseconds(1'000), hours(1)});
-  flags.Add("log-json", &config.log_json, "logs as JSON instead of key=value");
+  flags.Add("log-level", &config.log_level, "debug, info, warn or error");
+  flags.Add("log-format", &config.log_format, "text (key=value) or json");
   flags.AddCheck([&config] { return Check(config); });
 
   absl::StatusOr<Flags::Action> action = flags.Parse(argc, argv);

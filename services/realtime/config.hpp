@@ -17,7 +17,8 @@ struct Config {
   std::string ops_listen = "127.0.0.1:0";
   std::vector<std::string> session_addresses;
   std::chrono::milliseconds stop_timeout{15'000};
-  bool log_json = false;
+  std::string log_level = "info";   // debug, info, warn or error
+  std::string log_format = "text";  // key=value; or json
 };
 
 // Reads and checks everything; all problems in one status. kExit: --help and the like have been answered.

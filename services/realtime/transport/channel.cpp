@@ -69,7 +69,7 @@ void Channel::Adopt(ChannelContext& context, int fd, http::RequestParser parser,
   }
   channel->ArmAt(Loop::Now() + context.options.request_timeout);
   channel->WaitReadable();
-  channel->OnHttpBytes(unread);
+  if (!channel->http_->parser.idle()) channel->OnHttpBytes(unread);
 }
 
 void Channel::OnDeadline(Time) {

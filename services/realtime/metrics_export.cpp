@@ -1,0 +1,47 @@
+#include "services/realtime/metrics_export.hpp"
+
+#include <utility>
+
+namespace sesior::realtime {
+
+MetricsExport::MetricsExport(telemetry::Registry& registry, const Server& server) : server_(server) {
+  auto total = [&](const char* name, const char* help, Tally LoopTallies::*tally, telemetry::Labels labels = {}) {
+    totals_.push_back({registry.Counter(name, help, labels), tally});
+  };
+  auto level = [&](const char* name, const char* help, Tally LoopTallies::*tally) {
+    levels_.push_back({registry.Gauge(name, help), tally});
+  };
+  level("sesior_realtime_connections", "TCP connections open.", &LoopTallies::connections);
+  level("sesior_realtime_clients", "Engine.IO sessions open.", &LoopTallies::clients);
+  level("sesior_realtime_sockets", "Socket.IO sockets connected.", &LoopTallies::sockets);
+  level("sesior_realtime_queued_bytes", "Bytes waiting to be written to clients.", &LoopTallies::queued_bytes);
+  total("sesior_realtime_connections_accepted_total", "TCP connections accepted.", &LoopTallies::accepted);
+  total("sesior_realtime_connections_refused_total", "TCP connections closed at once, over the limit.",
+        &LoopTallies::refused);
+  total("sesior_realtime_http_requests_total", "HTTP requests answered.", &LoopTallies::http_requests);
+  total("sesior_realtime_messages_received_total", "Engine.IO messages from clients.", &LoopTallies::messages_in);
+  total("sesior_realtime_frames_total", "Frames and HTTP answers queued for clients.", &LoopTallies::frames_queued);
+  total("sesior_realtime_writes_total", "System calls that wrote them.", &LoopTallies::writes);
+  total("sesior_realtime_written_bytes_total", "Bytes written to clients.", &LoopTallies::bytes_written);
+  total("sesior_realtime_frames_dropped_total", "Frames not queued: volatile, over the limit, or too late.",
+        &LoopTallies::frames_dropped);
+  total("sesior_realtime_slow_clients_closed_total", "Clients closed because they did not read.",
+        &LoopTallies::slow_closed);
+  const char* const refused = "sesior_realtime_connects_refused_total";
+  const char* const refused_help = "Handshakes and CONNECTs refused.";
+  total(refused, refused_help, &LoopTallies::origins_refused, {{"reason", "origin"}});
+  total(refused, refused_help, &LoopTallies::connect_refused, {{"reason", "session"}});
+  total(refused, refused_help, &LoopTallies::connect_failed, {{"reason", "unavailable"}});
+  total("sesior_realtime_sessions_ended_total", "Clients disconnected with their session.",
+        &LoopTallies::sessions_ended);
+}
+
+void MetricsExport::Collect() {
+  for (Total& total : totals_) {
+    const std::uint64_t now = server_.Sum(total.tally);
+    total.counter.Increment(static_cast<double>(now - std::exchange(total.told, now)));
+  }
+  for (const Level& level : levels_) level.gauge.Set(static_cast<double>(server_.Sum(level.tally)));
+}
+
+}  // namespace sesior::realtime

@@ -1,0 +1,142 @@
+// FakeSessions: a session service in the process, on a thread of its own, that knows watches only: which cookies are
+// good, what becomes of their sessions.
+// Threading: thread-safe.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "services/realtime/transport/loop.hpp"
+#include "sesior/base/check.hpp"
+#include "sesior/session_client/session_client.hpp"
+
+namespace sesior::realtime {
+
+class FakeSessions final : public session_client::SessionClient {
+ public:
+  FakeSessions() : loop_(0) { loop_.Start(); }
+
+  // A Cookie header that stands for this session, plausible to the front.
+  static std::string CookieOf(const std::string& session_id) {
+    return "connect.sid=s%3A" + session_id + "." + std::string(43, 'x');
+  }
+
+  void Add(const std::string& session_id) {
+    const std::lock_guard lock(mutex_);
+    good_.insert(session_id);
+  }
+  void End(const std::string& session_id) {
+    const std::lock_guard lock(mutex_);
+    good_.erase(session_id);
+    for (auto& [id, watch] : watches_) {
+      if (watch->session_id == session_id) Tell(watch, EventOf(Kind::kEnded));
+    }
+  }
+  void SetAvailable(bool available) { available_ = available; }
+  int watch_calls() const { return watch_calls_; }
+  std::size_t open_watches() const {
+    const std::lock_guard lock(mutex_);
+    return watches_.size();
+  }
+
+  std::unique_ptr<session_client::Registration> Watch(session::v1::SessionRef ref, std::chrono::milliseconds,
+                                                      session_client::OnWatchEvent on_event) override {
+    ++watch_calls_;
+    const std::lock_guard lock(mutex_);
+    auto watch = std::make_shared<One>();
+    watch->on_event = std::move(on_event);
+    const int number = ++last_;
+    watches_[number] = watch;
+    const std::string& cookie = ref.cookie_header();
+    const std::size_t begin = cookie.find("s%3A") + 4;
+    watch->session_id = cookie.substr(begin, cookie.find('.', begin) - begin);
+    if (!available_) {
+      Tell(watch, absl::UnavailableError("away"));
+    } else if (!good_.contains(watch->session_id)) {
+      Tell(watch, EventOf(Kind::kRefused));
+    } else {
+      auto session = std::make_shared<session::v1::Session>();
+      session->set_session_id(watch->session_id);
+      session->set_revision(1);
+      Tell(watch, EventOf(Kind::kCurrent, std::move(session)));
+    }
+    return std::make_unique<Watched>(*this, number);
+  }
+
+  using Options = session_client::CallOptions;
+#define SESIOR_UNUSED(name, request, response) \
+  void name(request, Options, Done<response>) override { SESIOR_CHECK(false); }
+  SESIOR_UNUSED(ResolveCookie, session::v1::ResolveCookieRequest, session::v1::ResolveCookieResponse)
+  SESIOR_UNUSED(CreateSession, session::v1::CreateSessionRequest, session::v1::CreateSessionResponse)
+  SESIOR_UNUSED(GetSession, session::v1::GetSessionRequest, session::v1::GetSessionResponse)
+  SESIOR_UNUSED(UpdateSession, session::v1::UpdateSessionRequest, session::v1::UpdateSessionResponse)
+  SESIOR_UNUSED(TouchSession, session::v1::TouchSessionRequest, session::v1::TouchSessionResponse)
+  SESIOR_UNUSED(RegenerateSession, session::v1::RegenerateSessionRequest, session::v1::RegenerateSessionResponse)
+  SESIOR_UNUSED(DestroySession, session::v1::DestroySessionRequest, session::v1::DestroySessionResponse)
+  SESIOR_UNUSED(Publish, broadcast::v1::PublishRequest, broadcast::v1::PublishResponse)
+  SESIOR_UNUSED(KeepLease, presence::v1::KeepLeaseRequest, presence::v1::KeepLeaseResponse)
+  SESIOR_UNUSED(ReleaseLease, presence::v1::ReleaseLeaseRequest, presence::v1::ReleaseLeaseResponse)
+  SESIOR_UNUSED(Enter, presence::v1::EnterRequest, presence::v1::EnterResponse)
+  SESIOR_UNUSED(Leave, presence::v1::LeaveRequest, presence::v1::LeaveResponse)
+  SESIOR_UNUSED(ListOnline, presence::v1::ListOnlineRequest, presence::v1::ListOnlineResponse)
+#undef SESIOR_UNUSED
+  std::unique_ptr<session_client::Registration> Subscribe(std::string, std::string,
+                                                          session_client::SubscriptionHandler&) override {
+    SESIOR_CHECK(false);
+    return nullptr;
+  }
+  bool connected() const override { return available_; }
+
+ private:
+  using Kind = session_client::WatchEvent::Kind;
+  static session_client::WatchEvent EventOf(Kind kind, session_client::SessionPtr session = nullptr) {
+    session_client::WatchEvent event;
+    event.kind = kind;
+    event.session = std::move(session);
+    return event;
+  }
+  struct One {
+    std::string session_id;
+    session_client::OnWatchEvent on_event;
+    std::mutex running;  // an event is being told; or the watch is over
+    bool over = false;
+  };
+  struct Watched final : session_client::Registration {
+    Watched(FakeSessions& its_all, int its_number) : all(its_all), number(its_number) {}
+    ~Watched() override {
+      std::shared_ptr<One> watch;
+      {
+        const std::lock_guard lock(all.mutex_);
+        watch = all.watches_[number];
+        all.watches_.erase(number);
+      }
+      const std::lock_guard lock(watch->running);
+      watch->over = true;
+    }
+    FakeSessions& all;
+    const int number;
+  };
+
+  void Tell(const std::shared_ptr<One>& watch, absl::StatusOr<session_client::WatchEvent> event) {
+    loop_.Post([watch, event = std::move(event)]() mutable {
+      const std::lock_guard lock(watch->running);
+      if (!watch->over) watch->on_event(std::move(event));
+    });
+  }
+
+  mutable std::mutex mutex_;
+  std::set<std::string> good_;
+  std::map<int, std::shared_ptr<One>> watches_;
+  int last_ = 0;
+  std::atomic<bool> available_ = true;
+  std::atomic<int> watch_calls_ = 0;
+  Loop loop_;
+};
+
+}  // namespace sesior::realtime

@@ -1,0 +1,513 @@
+// The server in this process, met by raw sockets: what official clients never do is tried here.
+#include "services/realtime/server.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "services/realtime/bus/local_bus.hpp"
+#include "tests/integration/realtime/fake_sessions.hpp"
+#include "tests/integration/realtime/raw_client.hpp"
+
+namespace sesior::realtime {
+namespace {
+
+using std::chrono::milliseconds;
+using ::testing::AnyOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+constexpr const char* kWebSocket = "/socket.io/?EIO=4&transport=websocket";
+constexpr const char* kPolling = "/socket.io/?EIO=4&transport=polling";
+
+// A server whose application says hello, echoes, and passes "all" on to everybody.
+class World {
+ public:
+  explicit World(ServerOptions options = {}, session_client::SessionClient* sessions = nullptr)
+      : server_(Complete(std::move(options)), sessions, bus_) {
+    bus_.Start(server_.hubs());
+    for (hub::Hub* hub : server_.hubs()) {
+      hub::Namespace& nsp = hub->Of("/");
+      nsp.On("echo", [](hub::Socket& socket, const hub::Event& event) { socket.Emit("echo", event.arg(0)); });
+      nsp.On("all", [](hub::Socket& socket, const hub::Event& event) { socket.nsp().All().Emit("all", event.arg(0)); });
+      nsp.OnDisconnect([this](hub::Socket&, socketio::CloseReason reason) { reasons_[static_cast<int>(reason)]++; });
+    }
+    const absl::Status started = server_.Start();
+    EXPECT_TRUE(started.ok()) << started;
+  }
+  ~World() { server_.Stop(); }
+
+  Server& server() { return server_; }
+  std::string address() const { return server_.address(); }
+  int ended(socketio::CloseReason reason) const { return reasons_[static_cast<int>(reason)]; }
+
+  // A Socket.IO client on a WebSocket, connected to "/".
+  RawClient Connect(std::string_view headers = {}, int receive_buffer_bytes = 0) {
+    RawClient client(address(), receive_buffer_bytes);
+    EXPECT_EQ(client.Upgrade(kWebSocket, headers), 101);
+    EXPECT_THAT(client.ReadText(), StartsWith("0{\"sid\":\""));
+    client.SendText("40");
+    EXPECT_THAT(client.ReadText(), StartsWith("40{\"sid\":\""));
+    return client;
+  }
+
+  template <typename Condition>
+  static bool Wait(Condition condition) {
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+    return true;
+  }
+
+ private:
+  static ServerOptions Complete(ServerOptions options) {
+    options.front.replica_name = "r1";
+    options.drain_delay = milliseconds(1);
+    return options;
+  }
+
+  LocalBus bus_;
+  std::array<std::atomic<int>, socketio::kCloseReasonCount> reasons_{};
+  Server server_;
+};
+
+std::string SidIn(const std::string& open_packet) {
+  const std::size_t begin = open_packet.find("\"sid\":\"") + 7;
+  return open_packet.substr(begin, open_packet.find('"', begin) - begin);
+}
+
+// Opens a polling session; its id.
+std::string OpenPolling(RawClient& client) {
+  client.SendGet(kPolling);
+  const std::optional<HttpAnswer> answer = client.ReadAnswer();
+  EXPECT_TRUE(answer && answer->status == 200);
+  return answer ? SidIn(answer->body) : "";
+}
+
+std::string WithSid(const std::string& sid) { return std::string(kPolling) + "&sid=" + sid; }
+
+TEST(Server, EchoesOverAWebSocket) {
+  World world;
+  RawClient client = world.Connect();
+  client.SendText("42[\"echo\",{\"a\":1}]");
+  EXPECT_EQ(client.ReadText(), "42[\"echo\",{\"a\":1}]");
+}
+
+TEST(Server, EchoesOverLongPollingOnOneConnection) {
+  World world;
+  RawClient client(world.address());
+  const std::string target = WithSid(OpenPolling(client));
+  client.SendPost(target, "40");
+  EXPECT_EQ(client.ReadAnswer()->body, "ok");
+  client.SendGet(target);
+  EXPECT_THAT(client.ReadAnswer()->body, StartsWith("40{"));
+  client.SendPost(target,
+                  "42[\"echo\",1]\x1e"
+                  "42[\"echo\",2]");
+  EXPECT_EQ(client.ReadAnswer()->body, "ok");
+  client.SendGet(target);
+  EXPECT_EQ(client.ReadAnswer()->body,
+            "42[\"echo\",1]\x1e"
+            "42[\"echo\",2]");
+}
+
+TEST(Server, AnswersPipelinedRequestsInOrder) {
+  World world;
+  RawClient client(world.address());
+  std::string requests;
+  for (int i = 0; i < 200; ++i) requests += "GET /nothing HTTP/1.1\r\nHost: test\r\n\r\n";
+  client.Send(requests);
+  for (int i = 0; i < 200; ++i) {
+    const std::optional<HttpAnswer> answer = client.ReadAnswer();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, 404);
+  }
+}
+
+// Every thread gets connections, and requests of one session arrive on any of them.
+TEST(Server, TakesARequestToTheThreadOfItsSession) {
+  ServerOptions options;
+  options.threads = 3;
+  World world(options);
+  RawClient first(world.address());
+  const std::string target = WithSid(OpenPolling(first));
+  first.SendPost(target, "40");
+  EXPECT_EQ(first.ReadAnswer()->status, 200);
+  first.SendGet(target);
+  EXPECT_THAT(first.ReadAnswer()->body, StartsWith("40{"));
+  for (int i = 0; i < 20; ++i) {
+    RawClient other(world.address());
+    const std::string number = std::to_string(i);
+    // The body comes when the connection may have moved already.
+    const std::string body = "42[\"echo\"," + number + "]";
+    other.Send("POST " + target + " HTTP/1.1\r\nHost: test\r\nContent-Length: " + std::to_string(body.size()) +
+               "\r\n\r\n4");
+    other.Send(body.substr(1));
+    EXPECT_EQ(other.ReadAnswer()->body, "ok");
+    RawClient poller(world.address());
+    poller.SendGet(target);
+    EXPECT_EQ(poller.ReadAnswer()->body, body);
+  }
+  RawClient upgrade(world.address());
+  EXPECT_EQ(upgrade.Upgrade(std::string(kWebSocket) + target.substr(target.find("&sid="))), 101);
+  upgrade.SendText("2probe");
+  EXPECT_EQ(upgrade.ReadText(), "3probe");
+  upgrade.SendText("5");
+  upgrade.SendText("42[\"echo\",\"up\"]");
+  EXPECT_EQ(upgrade.ReadText(), "42[\"echo\",\"up\"]");
+}
+
+TEST(Server, ReadsFramesSentTogetherWithTheHandshake) {
+  World world;
+  RawClient client(world.address());
+  // A masked "40" and an echo behind the request, in the same packet.
+  std::string bytes = "GET " + std::string(kWebSocket) +
+                      " HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  bytes += std::string("\x81\x82\0\0\0\0", 6) + "40";
+  client.Send(bytes);
+  EXPECT_EQ(client.ReadAnswer()->status, 101);
+  EXPECT_THAT(client.ReadText(), StartsWith("0{"));
+  EXPECT_THAT(client.ReadText(), StartsWith("40{"));
+}
+
+TEST(Server, ClosesASessionWhosePollIsAborted) {
+  World world;
+  RawClient client(world.address());
+  const std::string target = WithSid(OpenPolling(client));
+  {
+    RawClient poller(world.address());
+    poller.SendGet(target);
+    ASSERT_TRUE(World::Wait([&] { return world.server().Sum(&LoopTallies::http_requests) == 2; }));
+  }
+  ASSERT_TRUE(World::Wait([&] { return world.server().Sum(&LoopTallies::clients) == 0; }));
+  client.SendGet(target);
+  const std::optional<HttpAnswer> answer = client.ReadAnswer();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 400);
+  EXPECT_EQ(answer->body, "{\"code\":1,\"message\":\"Session ID unknown\"}");
+}
+
+TEST(Server, ClosesASessionWhosePostIsAbortedOrOverlapped) {
+  World world;
+  RawClient client(world.address());
+  const std::string half = " HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\n4";
+  {
+    const std::string target = WithSid(OpenPolling(client));
+    RawClient poster(world.address());
+    poster.Send("POST " + target + half);
+    poster.Abort();
+    EXPECT_TRUE(World::Wait([&] { return world.server().Sum(&LoopTallies::clients) == 0; }));
+  }
+  const std::string target = WithSid(OpenPolling(client));
+  RawClient one(world.address());
+  RawClient two(world.address());
+  one.Send("POST " + target + half);
+  two.Send("POST " + target + half);
+  // Whichever came second is told.
+  EXPECT_TRUE(World::Wait([&] { return world.server().Sum(&LoopTallies::clients) == 0; }));
+}
+
+TEST(Server, AnswersARequestBodyOverTheLimitWith413AndKeepsTheSession) {
+  ServerOptions options;
+  options.channel.http.body_bytes = 1000;
+  World world(options);
+  RawClient client(world.address());
+  const std::string target = WithSid(OpenPolling(client));
+  RawClient poster(world.address());
+  poster.SendPost(target, std::string(1001, 'x'));
+  EXPECT_EQ(poster.ReadAnswer()->status, 413);
+  EXPECT_TRUE(poster.WaitClosed());
+  client.SendPost(target, "40");
+  EXPECT_EQ(client.ReadAnswer()->body, "ok");
+}
+
+TEST(Server, ClosesAWebSocketWithAMessageOverTheLimitBy1009) {
+  ServerOptions options;
+  options.channel.max_message_bytes = 1000;
+  World world(options);
+  RawClient client = world.Connect();
+  client.SendText("42[\"echo\",\"" + std::string(1000, 'x') + "\"]");
+  const std::optional<WebSocketFrame> frame = client.ReadFrame();
+  ASSERT_TRUE(frame);
+  EXPECT_EQ(frame->opcode, 8);
+  EXPECT_EQ(frame->payload, "\x03\xf1");
+  EXPECT_TRUE(client.WaitClosed());
+}
+
+TEST(Server, EndsACloseInDueForm) {
+  World world;
+  RawClient client = world.Connect();
+  client.SendFrame(0x88, "\x03\xe8");
+  EXPECT_EQ(client.ReadFrame()->opcode, 8);
+  EXPECT_TRUE(client.WaitClosed());
+  EXPECT_TRUE(World::Wait([&] { return world.ended(socketio::CloseReason::kTransportClose) == 1; }));
+  EXPECT_TRUE(World::Wait([&] { return world.server().Sum(&LoopTallies::connections) == 0; }));
+}
+
+TEST(Server, RefusesHandshakesAsTheReferenceDoes) {
+  World world;
+  auto get = [&](std::string_view target, std::string_view headers = {}) {
+    RawClient client(world.address());
+    client.SendGet(target, headers);
+    const std::optional<HttpAnswer> answer = client.ReadAnswer();
+    return answer ? std::to_string(answer->status) + " " + answer->body : "none";
+  };
+  EXPECT_EQ(get("/socket.io/?EIO=4&transport=abc"), "400 {\"code\":0,\"message\":\"Transport unknown\"}");
+  EXPECT_EQ(get("/socket.io/?EIO=3&transport=polling"),
+            "400 {\"code\":5,\"message\":\"Unsupported protocol version\"}");
+  EXPECT_EQ(get("/socket.io/?EIO=4&transport=polling&sid=abc"), "400 {\"code\":1,\"message\":\"Session ID unknown\"}");
+  EXPECT_EQ(get("/socket.io/?EIO=4&transport=polling&sid=r9.0.0123456789abcdef0123456789abcdef"),
+            "400 {\"code\":1,\"message\":\"Session ID unknown\"}");
+  EXPECT_EQ(get(kWebSocket), "400 {\"code\":3,\"message\":\"Bad request\"}");
+  EXPECT_EQ(get("/elsewhere"), "404 Not found\n");
+  RawClient client(world.address());
+  EXPECT_EQ(client.Upgrade("/socket.io/?EIO=3&transport=websocket"), 400);
+  EXPECT_TRUE(client.WaitClosed());
+  RawClient old(world.address());
+  old.SendGet(kWebSocket,
+              "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 8\r\nSec-WebSocket-Key: "
+              "dGhlIHNhbXBsZSBub25jZQ==\r\n");
+  EXPECT_EQ(old.ReadAnswer()->status, 426);
+}
+
+TEST(Server, LetsOnlyListedOriginsIn) {
+  ServerOptions options;
+  options.allowed_origins = {"http://page.example"};
+  World world(options);
+  auto status = [&](std::string_view headers) {
+    RawClient client(world.address());
+    return client.Upgrade(kWebSocket, headers);
+  };
+  EXPECT_EQ(status("Origin: http://page.example\r\n"), 101);
+  EXPECT_EQ(status("Origin: http://test\r\n"), 101);  // our own, by Host
+  EXPECT_EQ(status(""), 101);
+  EXPECT_EQ(status("Origin: http://evil.example\r\n"), 400);
+  EXPECT_EQ(status("Origin: null\r\n"), 400);
+  RawClient client(world.address());
+  client.SendGet(kPolling, "Origin: http://evil.example\r\n");
+  EXPECT_EQ(client.ReadAnswer()->status, 403);
+  client.SendGet(kPolling, "Origin: http://page.example\r\n");
+  const std::optional<HttpAnswer> answer = client.ReadAnswer();
+  EXPECT_EQ(answer->headers.at("access-control-allow-origin"), "http://page.example");
+  EXPECT_EQ(answer->headers.at("access-control-allow-credentials"), "true");
+  // A foreign page may not use a session that exists, either.
+  client.SendGet(WithSid(SidIn(answer->body)), "Origin: http://evil.example\r\n");
+  EXPECT_EQ(client.ReadAnswer()->status, 403);
+  client.Send(
+      "OPTIONS /socket.io/ HTTP/1.1\r\nHost: test\r\nOrigin: http://page.example\r\n"
+      "Access-Control-Request-Method: POST\r\n\r\n");
+  EXPECT_EQ(client.ReadAnswer()->status, 204);
+}
+
+TEST(Server, ServesTheClientBundleWithItsTag) {
+  const std::string folder = ::testing::TempDir();
+  const std::string text = "/*!\n * Socket.IO v4.8.4\n */\nclient();\n";
+  std::ofstream(folder + "/socket.io.js") << text;
+  ServerOptions options;
+  options.client_bundle_dir = folder;
+  World world(options);
+  RawClient client(world.address());
+  client.SendGet("/socket.io/socket.io.js");
+  const std::optional<HttpAnswer> answer = client.ReadAnswer();
+  EXPECT_EQ(answer->body, text);
+  EXPECT_EQ(answer->headers.at("etag"), "\"4.8.4\"");
+  EXPECT_EQ(answer->headers.at("cache-control"), "public, max-age=0");
+  for (const char* tag : {"\"4.8.4\"", "W/\"4.8.4\""}) {
+    client.SendGet("/socket.io/socket.io.js", "If-None-Match: " + std::string(tag) + "\r\n");
+    EXPECT_EQ(client.ReadAnswer()->status, 304);
+  }
+  client.SendGet("/socket.io/socket.io.min.js");
+  EXPECT_EQ(client.ReadAnswer()->status, 404);
+}
+
+TEST(Server, SurvivesGarbage) {
+  World world;
+  std::srand(1);
+  for (int i = 0; i < 200; ++i) {
+    std::string bytes;
+    for (int n = std::rand() % 2000; n >= 0; --n) bytes.push_back(static_cast<char>(std::rand()));
+    RawClient client(world.address());
+    if (i % 2 == 1 && client.Upgrade(kWebSocket) != 101) ADD_FAILURE() << "no upgrade";
+    client.Send(bytes);
+    if (i % 4 < 2) client.Abort();
+  }
+  EXPECT_TRUE(World::Wait([&] { return world.server().Sum(&LoopTallies::clients) == 0; }));
+  RawClient client = world.Connect();
+  client.SendText("42[\"echo\",1]");
+  EXPECT_EQ(client.ReadText(), "42[\"echo\",1]");
+}
+
+TEST(Server, ClosesConnectionsOverTheLimit) {
+  ServerOptions options;
+  options.max_connections = 2;
+  World world(options);
+  RawClient first = world.Connect();
+  RawClient second = world.Connect();
+  RawClient third(world.address());
+  EXPECT_TRUE(third.WaitClosed());
+  EXPECT_EQ(world.server().Sum(&LoopTallies::refused), 1u);
+}
+
+TEST(Server, ClosesWhoSendsNoWholeRequestInTime) {
+  ServerOptions options;
+  options.channel.request_timeout = milliseconds(50);
+  World world(options);
+  RawClient silent(world.address());
+  RawClient slow(world.address());
+  slow.Send("GET / HTTP/1.1\r\nHost:");
+  EXPECT_TRUE(silent.WaitClosed());
+  EXPECT_TRUE(slow.WaitClosed());
+}
+
+TEST(Server, PingsAndClosesWhoDoesNotAnswer) {
+  ServerOptions options;
+  options.engine.ping_interval = milliseconds(50);
+  options.engine.ping_timeout = milliseconds(50);
+  World world(options);
+  RawClient client = world.Connect();
+  EXPECT_EQ(client.ReadText(), "2");
+  client.SendText("3");
+  EXPECT_EQ(client.ReadText(), "2");
+  EXPECT_TRUE(client.WaitClosed());
+  EXPECT_EQ(world.ended(socketio::CloseReason::kPingTimeout), 1);
+}
+
+// Several broadcasts that are in flight at once leave in fewer system calls than there are deliveries.
+TEST(Server, WritesWhatWasQueuedInOneTurnTogether) {
+  World world;
+  std::vector<RawClient> clients;
+  for (int i = 0; i < 10; ++i) clients.push_back(world.Connect());
+  const std::uint64_t before = world.server().Sum(&LoopTallies::writes);
+  std::string burst;
+  RawClient sender = world.Connect();
+  // In one segment, so that one turn reads them all.
+  for (int i = 0; i < 8; ++i) {
+    const std::string text = "42[\"all\"," + std::to_string(i) + "]";
+    burst += "\x81" + std::string(1, static_cast<char>(0x80 | text.size())) + std::string(4, '\0') + text;
+  }
+  sender.Send(burst);
+  for (RawClient& client : clients) {
+    for (int i = 0; i < 8; ++i) EXPECT_EQ(client.ReadText(), "42[\"all\"," + std::to_string(i) + "]");
+  }
+  EXPECT_LT(world.server().Sum(&LoopTallies::writes) - before, 80u / 2);
+}
+
+TEST(Server, ClosesASlowReaderAndTheOthersDoNotNotice) {
+  ServerOptions options;
+  options.engine.send_queue_limit_bytes = 256 * 1024;
+  World world(options);
+  RawClient slow = world.Connect({}, 4096);
+  RawClient other = world.Connect();
+  const std::string payload = "42[\"all\",\"" + std::string(50'000, 'x') + "\"]";
+  for (int i = 0; i < 400 && world.ended(socketio::CloseReason::kSlow) == 0; ++i) {
+    other.SendText(payload);
+    ASSERT_EQ(other.ReadText(), payload);
+  }
+  EXPECT_EQ(world.ended(socketio::CloseReason::kSlow), 1);
+  EXPECT_EQ(world.server().Sum(&LoopTallies::slow_closed), 1u);
+  EXPECT_TRUE(slow.WaitClosed());
+  other.SendText("42[\"echo\",1]");
+  EXPECT_EQ(other.ReadText(), "42[\"echo\",1]");
+  EXPECT_TRUE(World::Wait([&] { return world.server().Sum(&LoopTallies::queued_bytes) == 0; }));
+}
+
+TEST(Server, ClosesBlockedClientsWhenTheProcessHoldsTooMuch) {
+  ServerOptions options;
+  options.engine.send_queue_limit_bytes = 100 << 20;
+  options.channel.loop_queue_limit_bytes = 1 << 20;
+  World world(options);
+  RawClient slow = world.Connect({}, 4096);
+  RawClient other = world.Connect();
+  const std::string payload = "42[\"all\",\"" + std::string(50'000, 'x') + "\"]";
+  for (int i = 0; i < 400 && world.ended(socketio::CloseReason::kSlow) == 0; ++i) {
+    other.SendText(payload);
+    ASSERT_EQ(other.ReadText(), payload);
+  }
+  EXPECT_EQ(world.ended(socketio::CloseReason::kSlow), 1);
+}
+
+TEST(Server, DrainsInSlicesAndRefusesNewHandshakes) {
+  World world;
+  std::vector<RawClient> clients;
+  for (int i = 0; i < 60; ++i) clients.push_back(world.Connect());
+  std::thread drain([&] { world.server().Drain(std::chrono::steady_clock::now() + kPatience); });
+  for (RawClient& client : clients) EXPECT_TRUE(client.WaitClosed());
+  drain.join();
+  EXPECT_EQ(world.ended(socketio::CloseReason::kServerShutdown), 60);
+  RawClient late(world.address());
+  EXPECT_EQ(late.Upgrade(kWebSocket), 503);
+}
+
+// -- sessions --
+
+TEST(ServerWithSessions, AdmitsAGoodSessionAndRefusesOthers) {
+  FakeSessions sessions;
+  sessions.Add("alice");
+  World world({}, &sessions);
+  world.Connect("Cookie: " + FakeSessions::CookieOf("alice") + "\r\n");
+  auto answer = [&](const std::string& headers) {
+    RawClient client(world.address());
+    EXPECT_EQ(client.Upgrade(kWebSocket, headers), 101);
+    client.ReadText();
+    client.SendText("40");
+    return client.ReadText();
+  };
+  EXPECT_EQ(answer("Cookie: " + FakeSessions::CookieOf("nobody") + "\r\n"), "44{\"message\":\"Not authorized\"}");
+  const int calls = sessions.watch_calls();
+  EXPECT_EQ(answer(""), "44{\"message\":\"Not authorized\"}");
+  EXPECT_EQ(answer("Cookie: connect.sid=short\r\n"), "44{\"message\":\"Not authorized\"}");
+  EXPECT_EQ(sessions.watch_calls(), calls);  // not worth asking
+  sessions.SetAvailable(false);
+  EXPECT_EQ(answer("Cookie: " + FakeSessions::CookieOf("alice") + "\r\n"), "44{\"message\":\"Service unavailable\"}");
+}
+
+TEST(ServerWithSessions, LetsARefusedClientTryAgainOnItsConnection) {
+  FakeSessions sessions;
+  sessions.SetAvailable(false);
+  sessions.Add("alice");
+  World world({}, &sessions);
+  RawClient client(world.address());
+  EXPECT_EQ(client.Upgrade(kWebSocket, "Cookie: " + FakeSessions::CookieOf("alice") + "\r\n"), 101);
+  client.ReadText();
+  client.SendText("40");
+  EXPECT_EQ(client.ReadText(), "44{\"message\":\"Service unavailable\"}");
+  sessions.SetAvailable(true);
+  client.SendText("40");
+  EXPECT_THAT(client.ReadText(), StartsWith("40{"));
+}
+
+TEST(ServerWithSessions, DisconnectsAllSocketsOfASessionThatEnds) {
+  FakeSessions sessions;
+  sessions.Add("alice");
+  sessions.Add("bob");
+  World world({}, &sessions);
+  const std::string cookie = "Cookie: " + FakeSessions::CookieOf("alice") + "\r\n";
+  RawClient one = world.Connect(cookie);
+  RawClient two = world.Connect(cookie);
+  RawClient other = world.Connect("Cookie: " + FakeSessions::CookieOf("bob") + "\r\n");
+  // Clients of one session share one watch.
+  EXPECT_TRUE(World::Wait([&] { return sessions.open_watches() == 2; }));
+  sessions.End("alice");
+  for (RawClient* client : {&one, &two}) {
+    EXPECT_EQ(client->ReadText(), "41");
+    EXPECT_TRUE(client->WaitClosed());
+  }
+  EXPECT_TRUE(World::Wait([&] { return world.ended(socketio::CloseReason::kSessionEnded) == 2; }));
+  EXPECT_TRUE(World::Wait([&] { return sessions.open_watches() == 1; }));
+  other.SendText("42[\"echo\",1]");
+  EXPECT_EQ(other.ReadText(), "42[\"echo\",1]");
+}
+
+}  // namespace
+}  // namespace sesior::realtime
