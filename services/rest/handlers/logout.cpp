@@ -7,35 +7,32 @@ namespace {
 
 namespace v1 = session::v1;
 
-void Destroy(session_client::SessionClient& sessions, Exchange exchange, std::string cookie_header) {
-  v1::DestroySessionRequest request;
-  const bool asked_for_none = cookie_header.empty();
-  request.mutable_session()->set_cookie_header(std::move(cookie_header));
-  request.set_reason(v1::END_REASON_LOGOUT);
-  session_client::CallOptions options = exchange.call_options();
-  sessions.DestroySession(std::move(request), std::move(options),
-                          [&sessions, exchange = std::move(exchange),
-                           asked_for_none](absl::StatusOr<v1::DestroySessionResponse> destroyed) mutable {
-                            if (absl::IsUnauthenticated(destroyed.status()) && !asked_for_none) {
-                              // The cookie is not good. What clears it only the service knows: ask as one who has none.
-                              return Destroy(sessions, std::move(exchange), "");
-                            }
-                            if (!destroyed.ok() && !absl::IsUnauthenticated(destroyed.status())) {
-                              return std::move(exchange).Fail(destroyed.status());
-                            }
-                            http::Response response(204);
-                            response.Add("Cache-Control", "no-store");
-                            if (destroyed.ok() && !destroyed->clear_cookie().empty())
-                              response.Add("Set-Cookie", destroyed->clear_cookie());
-                            std::move(exchange).Answer(std::move(response));
-                          });
+// For a cookie that the service does not take for one of its own, and so does not clear.
+constexpr char kForgetCookie[] = "connect.sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly";
+
+http::Response LoggedOut(const std::string& clear_cookie) {
+  http::Response response(204);
+  response.Add("Cache-Control", "no-store");
+  response.Add("Set-Cookie", clear_cookie.empty() ? kForgetCookie : clear_cookie);
+  return response;
 }
 
 }  // namespace
 
 void Logout(session_client::SessionClient& sessions, Exchange exchange) {
-  std::string cookie_header = exchange.cookie_header();
-  Destroy(sessions, std::move(exchange), std::move(cookie_header));
+  v1::DestroySessionRequest request;
+  request.mutable_session()->set_cookie_header(exchange.cookie_header());
+  if (request.session().cookie_header().empty()) return std::move(exchange).Answer(LoggedOut(""));
+  request.set_reason(v1::END_REASON_LOGOUT);
+  session_client::CallOptions options = exchange.call_options();
+  sessions.DestroySession(
+      std::move(request), std::move(options),
+      [exchange = std::move(exchange)](absl::StatusOr<v1::DestroySessionResponse> destroyed) mutable {
+        // A cookie that is not good: there is nothing to destroy.
+        if (absl::IsUnauthenticated(destroyed.status())) destroyed = v1::DestroySessionResponse();
+        if (!destroyed.ok()) return std::move(exchange).Fail(destroyed.status());
+        std::move(exchange).Answer(LoggedOut(destroyed->clear_cookie()));
+      });
 }
 
 }  // namespace sesior::rest
