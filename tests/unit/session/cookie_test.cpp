@@ -13,7 +13,7 @@ namespace {
 
 using std::chrono_literals::operator""ms;
 
-// The vector measured with Express (facts: sessions.md 2.1).
+// A cookie that express-session 1.19 made.
 constexpr char kSecret[] = "keyboard cat";
 constexpr char kId[] = "8d88JCadsQco-apkDj-Z6Iu838GB5P40";
 constexpr char kSignature[] = "PtWVVN4txDKP8QLIPoGQF9JZXvQaMpT1o9i4d/5fjJc";

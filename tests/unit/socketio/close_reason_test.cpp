@@ -7,7 +7,7 @@
 namespace sesior::socketio {
 namespace {
 
-// facts/socketio.md section 1, rows "disconnect reasons" and "recoverable reasons", and two reasons of our own.
+// The disconnect reasons of Socket.IO 4.8's server, which of them a client can recover from, and two of our own.
 TEST(CloseReason, HasTheTextsAndTheRecoverabilityOfTheReference) {
   struct Case {
     CloseReason reason;

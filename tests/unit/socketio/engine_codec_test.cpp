@@ -1,4 +1,4 @@
-// One case for each sentence of facts/socketio.md section 2, "Engine.IO handshake and HTTP", that a codec can decide.
+// Engine.IO's handshake and HTTP as engine.io 6.6 behaves: one case for each rule that a codec can decide.
 #include "sesior/socketio/engine_codec.hpp"
 
 #include <utility>

@@ -1,6 +1,5 @@
-// One case for each sentence of facts/socketio.md section 2 ("Engine.IO handshake and HTTP", "Heartbeat", "Upgrade")
-// that a session decides. Each case is a table of steps; what the session asks of its owner in each step is written as
-// text.
+// Handshake, heartbeat and upgrade as engine.io 6.6 behaves: one case for each rule that a session decides. Each case
+// is a table of steps; what the session asks of its owner in each step is written as text.
 #include "sesior/socketio/engine_session.hpp"
 
 #include <vector>

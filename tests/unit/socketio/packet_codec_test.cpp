@@ -1,4 +1,4 @@
-// One case for each sentence of facts/socketio.md section 2, "Socket.IO v5 packets", that a parser can decide.
+// Socket.IO v5 packets as socket.io-parser 4.2 judges them: one case for each rule that a parser can decide.
 #include "sesior/socketio/packet_codec.hpp"
 
 #include "gmock/gmock.h"

@@ -1,5 +1,4 @@
-// One case for each sentence of facts/socketio.md section 2, "Socket.IO v5 packets", that concerns namespaces, and for
-// the rows of section 1 on namespaces, acknowledgements and disconnection.
+// Namespaces, acknowledgements and disconnection as socket.io 4.8 behaves: one case for each rule.
 #include "sesior/socketio/server_connection.hpp"
 
 #include <vector>

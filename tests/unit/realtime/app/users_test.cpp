@@ -1,4 +1,4 @@
-// design.md section 3: the socket events of the example application.
+// The socket events of the example application, one case for each rule of their contract.
 #include "services/realtime/app/users.hpp"
 
 #include "gmock/gmock.h"
