@@ -29,7 +29,7 @@ struct Server::Thread {
                     : std::make_unique<SessionWatches>(*server.sessions_, loop, server.options_.session_timeout)),
         front(server.options_.front, server.cors_, server.bundle_, server.contexts_, server.draining_,
               {loop, server.options_.engine, server.options_.socketio, server.options_.cookie_name, hub, watches.get(),
-               tallies, nullptr}),
+               tallies, server.options_.raw_messages, nullptr}),
         context{loop, server.options_.channel, front, tallies, server.connections_},
         listener(loop, tallies, server.connections_, server.options_.max_connections,
                  [this](int fd) { Channel::Adopt(context, fd); }) {}

@@ -43,6 +43,7 @@ struct ServerOptions {
   socketio::EngineOptions engine;
   socketio::ServerConnectionOptions socketio;
   hub::HubOptions hub;
+  RawMessages* raw_messages = nullptr;  // gets the messages in place of the hubs: Engine.IO alone; outlives the server
 };
 
 class Server final : public runtime::Part {

@@ -183,14 +183,14 @@ void Client::ArmTimer(Time deadline) {
   Rearm();
 }
 
-void Client::Rearm() { ArmAt(std::min(session_deadline_, connection_.deadline())); }
+void Client::Rearm() { ArmAt(std::min(session_deadline_, connect_deadline())); }
 
 void Client::OnDeadline(Time now) {
   if (session_deadline_ <= now) {
     session_deadline_ = kNever;
     session_.OnTimer(now);
   }
-  connection_.OnTimer(now);
+  if (connect_deadline() <= now) connection_.OnTimer(now);
   Rearm();
 }
 
@@ -198,6 +198,7 @@ void Client::Close(CloseReason reason) { session_.Close(reason, Loop::Now()); }
 
 void Client::OnMessage(std::string_view data, bool binary) {
   context_.tallies.messages_in.Add();
+  if (context_.raw != nullptr) return context_.raw->OnMessage(session_, data, binary);
   connection_.OnMessage(data, binary);
 }
 

@@ -26,6 +26,13 @@
 
 namespace sesior::realtime {
 
+// Takes the messages of Engine.IO as they come, where no Socket.IO is wanted above it. Called on the client's loop.
+class RawMessages {
+ public:
+  virtual ~RawMessages() = default;
+  virtual void OnMessage(socketio::EngineSession& session, std::string_view data, bool binary) = 0;
+};
+
 // What the clients of one loop share.
 struct ClientContext {
   Loop& loop;
@@ -35,6 +42,7 @@ struct ClientContext {
   hub::Hub& hub;
   SessionWatches* sessions;  // null: no session is demanded
   LoopTallies& tallies;
+  RawMessages* raw;                                       // null: Socket.IO
   std::function<void(const EngineId::Key&)> on_finished;  // destroy the client, but not inside this call
 };
 
@@ -97,6 +105,7 @@ class Client final : public WebSocketUser,
   void OnSessionVerdict(SessionVerdict verdict);
   void Join(Slot slot);
   void OnMiddlewareVerdict(Slot slot, std::optional<hub::Refusal> refusal);
+  Time connect_deadline() const { return context_.raw == nullptr ? connection_.deadline() : kNever; }
   void Rearm();
   static void Answer(const ExchangePtr& exchange, socketio::EngineAnswer answer, bool is_post);
 
