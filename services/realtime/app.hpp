@@ -21,7 +21,7 @@ namespace sesior::realtime {
 
 class App final : public runtime::Part {
  public:
-  // `sessions` and `registry` outlive it.
+  // `sessions` lives until Stop has returned; `registry` outlives it.
   App(const Config& config, session_client::SessionClient& sessions, telemetry::Registry& registry);
   ~App() override;
 

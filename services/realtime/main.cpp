@@ -35,10 +35,12 @@ int main(int argc, char** argv) {
   StartLog(config);
 
   sesior::telemetry::Registry registry;
-  const auto sessions = sesior::session_client::MakeSessionClient({.addresses = config.session_addresses});
+  auto sessions = sesior::session_client::MakeSessionClient({.addresses = config.session_addresses});
   sesior::realtime::App app(config, *sessions, registry);
   sesior::realtime::MetricsExport metrics(registry, app.server());
   sesior::ops::OpsServer ops(
       config.ops_listen, registry, [&app] { return app.ready(); }, [&metrics] { metrics.Collect(); });
-  return sesior::runtime::Run({&app, &ops}, config.stop_timeout);
+  const int code = sesior::runtime::Run({&app, &ops}, config.stop_timeout);
+  sessions.reset();  // its open calls end in loops that still exist
+  return code;
 }

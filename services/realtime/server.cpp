@@ -1,7 +1,6 @@
 #include "services/realtime/server.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <thread>
 #include <utility>
 
@@ -90,7 +89,7 @@ void Server::Stop() {
   for (const std::unique_ptr<Thread>& thread : threads_) {
     thread->loop.Stop();
     thread->listener.Close();
-    thread->front.CloseSome(std::numeric_limits<std::size_t>::max(), socketio::CloseReason::kServerShutdown);
+    thread->front.CloseAll(socketio::CloseReason::kServerShutdown);
   }
 }
 

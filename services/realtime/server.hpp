@@ -3,7 +3,8 @@
 // Drain:     new handshakes get 503 and ready() is false; after `drain_delay`, in which the listeners go on accepting
 //            requests of clients that exist, the clients are closed in slices and reconnect elsewhere.
 // Threading: Part's methods on the main thread; draining and the tallies from any.
-// Shutdown:  Stop ends the threads, then disconnects what is left; nothing runs after it.
+// Shutdown:  Stop ends the threads, then disconnects what is left; nothing runs after it. The loops stay until the
+//            destructor: destroy the session client in between, whose open calls end in them.
 #pragma once
 
 #include <asio/ip/tcp.hpp>
@@ -48,7 +49,7 @@ struct ServerOptions {
 
 class Server final : public runtime::Part {
  public:
-  // `sessions`: null when no session is demanded; else, like `bus`, it outlives the server.
+  // `sessions`: null when no session is demanded; else it lives until Stop has returned. `bus` outlives the server.
   Server(ServerOptions options, session_client::SessionClient* sessions, Bus& bus);
   ~Server() override;
 

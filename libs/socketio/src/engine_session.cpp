@@ -76,6 +76,7 @@ EngineAnswer EngineSession::Refusal() const {
 }
 
 std::optional<EngineAnswer> EngineSession::OnPoll(Time now) {
+  if (heartbeat_ <= now) OnTimer(now);  // the timer may be a moment late; a client that is overdue is not served
   if (!polling_) return Refusal();
   if (polling_->poll_waiting) {  // two at once: the client has lost count
     End(CloseReason::kTransportError, "1");
@@ -294,7 +295,9 @@ void EngineSession::OnTimer(Time now) {
     if (state_ == State::kDraining) return End(CloseReason::kForcedClose, {});
     if (awaiting_pong_) return End(CloseReason::kPingTimeout, "1");
     awaiting_pong_ = true;
-    heartbeat_ = now + options_.ping_timeout;
+    // Counted from when the ping was due, so that a busy machine does not stretch the timeout; but after a standstill
+    // of ours clients still get half of it.
+    heartbeat_ = std::max(heartbeat_ + options_.ping_timeout, now + options_.ping_timeout / 2);
     Send(PingFrame());
   }
   Rearm();

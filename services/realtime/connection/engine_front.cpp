@@ -229,4 +229,9 @@ std::size_t EngineFront::CloseSome(std::size_t count, socketio::CloseReason reas
   return left;
 }
 
+void EngineFront::CloseAll(socketio::CloseReason reason) {
+  CloseSome(clients_.size(), reason);
+  clients_.clear();
+}
+
 }  // namespace sesior::realtime

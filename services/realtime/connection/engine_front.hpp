@@ -44,6 +44,8 @@ class EngineFront final : public RequestHandler {
 
   // Closes up to `count` clients, so that they reconnect elsewhere; how many are left.
   std::size_t CloseSome(std::size_t count, socketio::CloseReason reason);
+  // When the loop has stopped: closes and destroys all clients, and with them their watches.
+  void CloseAll(socketio::CloseReason reason);
 
  private:
   struct Query;

@@ -14,7 +14,10 @@ class DelayedTask final : public hub::Loop::Timer, private realtime::Timer {
   }
 
  private:
-  void OnDeadline(Time) override { std::move(task_)(); }
+  void OnDeadline(Time) override {
+    Task task = std::move(task_);  // it may destroy this timer
+    std::move(task)();
+  }
 
   Task task_;
 };

@@ -124,11 +124,13 @@ class Harness final : public EngineSession::Owner {
     session_.Close(reason, now_);
     return Take();
   }
+  // Lets time pass without the timer, as on a busy machine.
+  void Stall(int ms) { now_ += milliseconds(ms); }
   // Lets time pass; the timer fires exactly when it was asked for.
   std::string Wait(int ms) {
     const Time until = now_ + milliseconds(ms);
     while (timer_ <= until) {
-      now_ = timer_;
+      now_ = std::max(now_, timer_);
       timer_ = kNever;
       session_.OnTimer(now_);
       FlushNow();
@@ -473,6 +475,27 @@ TEST_F(PollingSession, EndsTheWaitingPollWhenThePongIsLate) {
   EXPECT_EQ(h.Wait(300), "poll:2");
   EXPECT_EQ(h.Get(), "wait");
   EXPECT_EQ(h.Wait(200), "poll:1 closed:ping timeout finished");
+}
+
+TEST_F(WebSocketSession, DoesNotStretchTheTimeoutWhenItsTimerIsLate) {
+  h.Stall(350);
+  EXPECT_EQ(h.Wait(0), "ws:2");
+  EXPECT_EQ(h.Wait(149), "");
+  EXPECT_EQ(h.Wait(1), "wsclose:0! closed:ping timeout finished");
+}
+
+TEST_F(WebSocketSession, GivesClientsHalfTheTimeoutAfterAStandstill) {
+  h.Stall(5000);
+  EXPECT_EQ(h.Wait(0), "ws:2");
+  EXPECT_EQ(h.Wait(99), "");
+  EXPECT_EQ(h.Ws("3"), "");
+  EXPECT_EQ(h.Wait(299), "");
+}
+
+TEST_F(PollingSession, DoesNotServeAnOverduePollBecauseItsTimerIsLate) {
+  EXPECT_EQ(h.Wait(300), "");
+  h.Stall(200);
+  EXPECT_EQ(h.Get(), std::string(kUnknown) + " closed:ping timeout finished");
 }
 
 // -- upgrade --
