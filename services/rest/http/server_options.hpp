@@ -17,7 +17,10 @@ struct ServerOptions {
   // Until a started head is whole, and then until the body is: 408.
   std::chrono::milliseconds head_timeout{10'000};
   std::chrono::milliseconds body_timeout{30'000};
-  std::chrono::milliseconds idle_timeout{75'000};   // between requests: closed
+  std::chrono::milliseconds idle_timeout{75'000};  // between requests: closed
+  // While draining, new connections are still served for so long (a balancer learns late); then they are closed at
+  // once.
+  std::chrono::milliseconds drain_accept{1'000};
   std::chrono::milliseconds write_timeout{30'000};  // a reader that takes nothing for so long is closed
 };
 

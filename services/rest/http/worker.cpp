@@ -40,7 +40,7 @@ Worker::~Worker() {
 void Worker::Begin() { mailbox_->BindToThisThread(); }
 
 void Worker::Add(int fd, std::string address) {
-  if (!shared_.count.Add()) {
+  if (!Admits()) {
     shared_.metrics.refused.Increment();
     // Told to epoll as hung up; the poller removes a descriptor that nobody knows.
     ::shutdown(fd, SHUT_RDWR);
@@ -85,10 +85,16 @@ void Worker::Answer(ConnectionId id, http::Response response) {
 void Worker::StartDrain() {
   draining_ = true;
   OnTick();
+  drain_begin_ = now_;
 }
 
 void Worker::Dispatch(ConnectionId connection, const std::string& address, http::Request request) {
   shared_.handler(std::move(request), address, Reply(mailbox_, this, connection));
+}
+
+bool Worker::Admits() {
+  if (draining_ && now_ - drain_begin_ >= shared_.options.drain_accept) return false;
+  return shared_.count.Add();
 }
 
 void Worker::Keep(int fd, Connection::Next next) {

@@ -72,7 +72,7 @@ class Worker final : public Connection::Host {
   static constexpr std::chrono::milliseconds kTick{500};
 
   void Answer(ConnectionId connection, http::Response response);
-  // From now on every answer closes its connection, and idle ones are closed.
+  // From now on every answer closes its connection, and idle ones are closed; new ones are for a while still served.
   void StartDrain();
 
   const std::shared_ptr<Mailbox>& mailbox() const { return mailbox_; }
@@ -85,6 +85,7 @@ class Worker final : public Connection::Host {
   std::string_view date() const override { return date_; }
 
  private:
+  bool Admits();
   void Keep(int fd, Connection::Next next);
   void ReadClocks();
 
@@ -94,6 +95,7 @@ class Worker final : public Connection::Host {
   absl::flat_hash_map<int, std::unique_ptr<Connection>> connections_;
   std::uint64_t next_serial_ = 1;
   bool draining_ = false;
+  Connection::Time drain_begin_;
   Connection::Time now_;
   std::string date_;
 };

@@ -215,6 +215,22 @@ TEST_F(ConnectionTest, RefusesMoreThanTheLimit) {
   EXPECT_FALSE(e.closed());
 }
 
+TEST_F(ConnectionTest, ServesNewClientsForAWhileWhenDraining) {
+  world_.worker().StartDrain();
+  {
+    WorkerWorld::Client early(world_);
+    early.Send("GET /x HTTP/1.1\r\nHost: h\r\n\r\n");
+    AnswerNext("last");
+    EXPECT_EQ(early.Take().value_or(Answer{}).body, "last");
+    early.SendNoMore();
+  }
+  world_.Pass(1s);
+  WorkerWorld::Client late(world_);
+  EXPECT_TRUE(late.closed());
+  EXPECT_FALSE(world_.worker().Has(late.server_fd()));
+  ::close(late.server_fd());
+}
+
 TEST_F(ConnectionTest, DrainsByAnsweringAndClosing) {
   WorkerWorld::Client idle(world_);
   WorkerWorld::Client busy(world_);
