@@ -7,6 +7,7 @@
 #include "services/session/domain/errors.hpp"
 #include "services/session/domain/json_text.hpp"
 #include "sesior/base/error.hpp"
+#include "sesior/base/utf8.hpp"
 
 namespace sesior::session::rpc {
 
@@ -94,10 +95,14 @@ std::vector<ClaimRequest> FromProto(const google::protobuf::RepeatedPtrField<ses
   return requests;
 }
 
+bool IsNamespace(std::string_view name) {
+  return name.starts_with('/') && name.size() <= 256 && IsValidUtf8(name) &&
+         std::all_of(name.begin(), name.end(),
+                     [](char c) { return static_cast<unsigned char>(c) > ' ' && c != '{' && c != '}' && c != '\x7f'; });
+}
+
 absl::Status CheckBroadcast(const broadcast::v1::Broadcast& broadcast) {
-  if (!broadcast.namespace_().starts_with('/')) {
-    return InvalidField("broadcast.namespace", "must begin with \"/\"");
-  }
+  if (!IsNamespace(broadcast.namespace_())) return InvalidField("broadcast.namespace", kNamespaceRule);
   const std::string& args = broadcast.packet().args_json();
   if (!CheckJson(args, kAnyDepth).ok()) return InvalidField("broadcast.packet.args_json", "is not JSON");
   const std::optional<std::string> event = EventName(args);

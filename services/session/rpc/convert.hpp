@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -22,6 +23,10 @@ void ToProto(const StorePosition& position, broadcast::v1::Position& proto);
 
 SessionRef FromProto(const session::v1::SessionRef& ref);
 std::vector<ClaimRequest> FromProto(const google::protobuf::RepeatedPtrField<session::v1::Claim>& claims);
+
+// A namespace of Socket.IO, as it may stand in our keys.
+bool IsNamespace(std::string_view name);
+inline constexpr char kNamespaceRule[] = "must begin with / and be at most 256 bytes without blanks and braces";
 
 // kInvalidArgument naming the field: a namespace that does not begin with "/", arguments that are no JSON array
 // beginning with a string, a name reserved by Socket.IO, too many attachments. kResourceExhausted: too large.

@@ -53,6 +53,11 @@ absl::Status CheckReason(session::v1::EndReason reason) {
   return session::v1::EndReason_IsValid(reason) ? absl::OkStatus() : InvalidField("reason", "is not known");
 }
 
+// Keys are kept with a NUL behind them.
+bool IsPresenceKey(std::string_view key) {
+  return !key.empty() && key.size() <= 1024 && key.find('\0') == std::string_view::npos;
+}
+
 // Leaves the data out of a session that the caller holds already.
 template <typename Response>
 void DropIfKnown(const std::string& if_none_match, Response& response) {
@@ -126,6 +131,9 @@ void Operations::Run(session::v1::BatchGetSessionsRequest request, Done<session:
 }
 
 void Operations::Run(session::v1::UpdateSessionRequest request, Done<session::v1::UpdateSessionResponse> done) {
+  if (request.has_presence() && !IsPresenceKey(request.presence().key())) {
+    return std::move(done)(InvalidField("presence.key", "must be 1 to 1024 bytes without NUL"));
+  }
   if (absl::Status status = CheckAnnouncement(request.announcement()); !status.ok()) return std::move(done)(status);
   UpdateRequest update{
       .session = FromProto(request.session()),
@@ -251,9 +259,10 @@ void Operations::Run(presence::v1::EnterRequest request, Done<presence::v1::Ente
     if (!broadcast->has_packet()) continue;
     if (absl::Status status = CheckBroadcast(*broadcast); !status.ok()) return std::move(done)(status);
   }
-  if (request.key().empty() || request.key().size() > 1024) {
-    return std::move(done)(InvalidField("key", "must be 1 to 1024 bytes"));
+  if (!IsPresenceKey(request.key())) {
+    return std::move(done)(InvalidField("key", "must be 1 to 1024 bytes without NUL"));
   }
+  if (!IsNamespace(request.namespace_())) return std::move(done)(InvalidField("namespace", kNamespaceRule));
   EnterRequest enter{
       .replica_id = std::move(*request.mutable_replica_id()),
       .name_space = std::move(*request.mutable_namespace_()),

@@ -69,8 +69,10 @@ class SessionRpcs::WatchStream final : public WatchHub::Sink, public std::enable
       // The newest state only; but the answer to Add stays an answer to Add.
       const session::v1::WatchEventKind before = slot.kind();
       const bool answer_waits = before == session::v1::WATCH_EVENT_KIND_CURRENT;
+      const bool change_waits = before == session::v1::WATCH_EVENT_KIND_UPDATED;
       slot = std::move(event);
       if (answer_waits && slot.kind() == session::v1::WATCH_EVENT_KIND_UPDATED) slot.set_kind(before);
+      if ((answer_waits || change_waits) && slot.kind() == session::v1::WATCH_EVENT_KIND_TOUCHED) slot.set_kind(before);
       if (answer_waits && slot.kind() == session::v1::WATCH_EVENT_KIND_ENDED) {
         slot.set_kind(session::v1::WATCH_EVENT_KIND_REFUSED);
         slot.set_verdict(session::v1::COOKIE_VERDICT_UNKNOWN);
@@ -93,14 +95,13 @@ class SessionRpcs::WatchStream final : public WatchHub::Sink, public std::enable
     service_.parts_.core.Post([self = shared_from_this(), batch] {
       if (self->over_) return;
       for (WatchSessionsRequest::Add& add : *batch->mutable_add()) {
-        if (++self->watches_ > kMaxWatches) {
+        if (self->service_.hub_.WatchesOf(self.get()) >= kMaxWatches) {
           return self->stream_->Finish(
               grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many watches on one stream (limit 200000)"));
         }
         self->service_.hub_.Add(self, add.watch_id(), std::move(*add.mutable_session()), add.known_revision());
       }
       for (const std::uint64_t id : batch->remove()) {
-        --self->watches_;
         self->service_.hub_.Remove(self.get(), id);
         absl::MutexLock lock(&self->mutex_);
         self->waiting_.erase(id);
@@ -137,7 +138,6 @@ class SessionRpcs::WatchStream final : public WatchHub::Sink, public std::enable
   const std::shared_ptr<ServerStream<WatchSessionsRequest, WatchSessionsResponse>> stream_ =
       std::make_shared<ServerStream<WatchSessionsRequest, WatchSessionsResponse>>();
   // On the core:
-  std::size_t watches_ = 0;
   bool over_ = false;
   absl::Mutex mutex_;
   bool go_away_ ABSL_GUARDED_BY(mutex_) = false;

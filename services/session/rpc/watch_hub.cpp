@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "services/session/rpc/convert.hpp"
+#include "sesior/base/error.hpp"
 
 namespace sesior::session::rpc {
 
@@ -14,6 +15,8 @@ using session::v1::WatchSessionsResponse;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kRetry(200);
+constexpr milliseconds kExpiryMargin(10);
+constexpr milliseconds kLongestTimer = std::chrono::hours(24);
 
 // Takes the text up to the next blank.
 std::string_view NextWord(std::string_view& text) {
@@ -91,7 +94,8 @@ void WatchHub::OnHint(std::string_view message) {
   const std::string_view id = NextWord(message);
   const auto found = sessions_watched_.find(std::string(id));
   if (found == sessions_watched_.end()) return;
-  if (kind == "up") return Refresh(SessionId(std::string(id)));
+  if (kind == "tt") found->second.touched = true;
+  if (kind == "up" || kind == "tt") return Refresh(SessionId(std::string(id)));
   if (kind == "end") {
     int reason = 0;
     std::from_chars(message.data(), message.data() + message.size(), reason);
@@ -107,6 +111,7 @@ void WatchHub::Refresh(const SessionId& id) {
   }
   watched.reading = true;
   watched.again = false;
+  watched.telling_touch = std::exchange(watched.touched, false);
   sessions_.Get({.id = id, .cookie_header = {}}, false,
                 [this, id](absl::StatusOr<SessionResult> result) { OnRead(id, std::move(result)); });
 }
@@ -116,7 +121,11 @@ void WatchHub::OnRead(const SessionId& id, absl::StatusOr<SessionResult> result)
   if (found == sessions_watched_.end()) return;
   Watched& watched = found->second;
   watched.reading = false;
-  if (absl::IsNotFound(result.status())) return End(id, session::v1::END_REASON_UNSPECIFIED);
+  if (absl::IsNotFound(result.status())) {
+    // Without a tombstone its time was up (or somebody deleted the key, which looks the same).
+    const bool is_expired = ReasonOf(result.status()) == "SESSION_NOT_FOUND";
+    return End(id, is_expired ? session::v1::END_REASON_EXPIRED : session::v1::END_REASON_UNSPECIFIED);
+  }
   if (!result.ok()) {
     // Redis is away, or the record is damaged: nobody is told anything untrue; asked again until it is known.
     ++watched.failures;
@@ -126,21 +135,43 @@ void WatchHub::OnRead(const SessionId& id, absl::StatusOr<SessionResult> result)
     return;
   }
   watched.failures = 0;
+  if (result->session.stored.ttl) ReadWhenOver(id, *result->session.stored.ttl);
   WatchSessionsResponse::Event event;
   ToProto(std::move(result->session), clock_.WallMillis(), *event.mutable_session());
   const std::uint64_t revision = event.session().revision();
   for (Watch& watch : watched.watches) {
     const bool known = watch.revision == revision;
-    if (watch.answered && watch.revision >= revision) continue;
+    const bool only_touched = watch.answered && watch.revision >= revision;
+    if (only_touched && !watched.telling_touch) continue;
     WatchSessionsResponse::Event told;
     told.set_watch_id(watch.watch_id);
-    told.set_kind(watch.answered ? session::v1::WATCH_EVENT_KIND_UPDATED : session::v1::WATCH_EVENT_KIND_CURRENT);
-    if (!known) *told.mutable_session() = event.session();
+    told.set_kind(only_touched     ? session::v1::WATCH_EVENT_KIND_TOUCHED
+                  : watch.answered ? session::v1::WATCH_EVENT_KIND_UPDATED
+                                   : session::v1::WATCH_EVENT_KIND_CURRENT);
+    if (!known || only_touched) *told.mutable_session() = event.session();
     watch.answered = true;
     watch.revision = revision;
     watch.sink->Push(std::move(told));
   }
   if (watched.again) Refresh(id);
+}
+
+void WatchHub::ReadWhenOver(const SessionId& id, milliseconds ttl) {
+  Watched& watched = sessions_watched_[id.text()];
+  // A timer that is early finds the session alive and is set anew; so one at a time is enough.
+  if (watched.has_timer) return;
+  watched.has_timer = true;
+  core_.After(std::clamp(ttl + kExpiryMargin, kExpiryMargin, kLongestTimer), [this, id] {
+    const auto found = sessions_watched_.find(id.text());
+    if (found == sessions_watched_.end()) return;
+    found->second.has_timer = false;
+    Refresh(id);
+  });
+}
+
+std::size_t WatchHub::WatchesOf(const Sink* sink) const {
+  const auto found = sinks_.find(sink);
+  return found == sinks_.end() ? 0 : found->second.size();
 }
 
 void WatchHub::End(const SessionId& id, int reason) {

@@ -1,10 +1,11 @@
 // WatchHub: who watches which session. Told of changes by the hints that every step of ours publishes, it reads the
-// session once per change, however many watch it, and tells all of them; a burst of hints becomes one read.
-// Changes by others (Express, redis-cli, expiry by time) are seen with the next step of ours on that session.
-// Ownership: a sink must stay valid until DropSink; parts of the domain outlive the hub.
-// Threading: confined to the core executor.
+// session once per change, however many watch it, and tells all of them; a burst of hints becomes one read. It also
+// reads a session when its time is up, and so tells of natural expiry. Changes by others (Express, redis-cli) are seen
+// with the next step of ours on that session. Ownership: a sink must stay valid until DropSink; parts of the domain
+// outlive the hub. Threading: confined to the core executor.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -36,6 +37,8 @@ class WatchHub {
   void Remove(const Sink* sink, std::uint64_t watch_id);
   void DropSink(const Sink* sink);
 
+  // How many watches of the sink are live.
+  std::size_t WatchesOf(const Sink* sink) const;
   std::size_t watched_sessions() const { return sessions_watched_.size(); }
 
  private:
@@ -48,13 +51,17 @@ class WatchHub {
   struct Watched {
     std::vector<Watch> watches;
     bool reading = false;
-    bool again = false;  // changed while it was being read
+    bool again = false;          // changed while it was being read
+    bool touched = false;        // its TTL moved since it was read
+    bool telling_touch = false;  // the read under way was made for that, too
+    bool has_timer = false;      // it will be read when the TTL last seen is over
     int failures = 0;
   };
 
   void OnHint(std::string_view message);
   void Refresh(const SessionId& id);
   void OnRead(const SessionId& id, absl::StatusOr<SessionResult> result);
+  void ReadWhenOver(const SessionId& id, std::chrono::milliseconds ttl);
   void End(const SessionId& id, int reason);
 
   SessionService& sessions_;

@@ -241,6 +241,35 @@ TEST_F(OverGrpc, AnEndIsSeenByWhoWatchesOnAnotherReplica) {
   EXPECT_TRUE(stream->Finish().ok());
 }
 
+TEST_F(OverGrpc, ATouchAndAnExpiryAreTold) {
+  redis_.Command({"SET", "sess:short", R"({"cookie":{"originalMaxAge":1000}})", "PX", "600"});
+  grpc::ClientContext context;
+  Limit(context);
+  const auto stream = b_.sessions->WatchSessions(&context);
+  session::v1::WatchSessionsRequest add;
+  add.add_add()->set_watch_id(1);
+  add.mutable_add(0)->mutable_session()->set_session_id("short");
+  ASSERT_TRUE(stream->Write(add));
+  std::vector<session::v1::WatchSessionsResponse::Event> told;
+  session::v1::WatchSessionsResponse response;
+  while (told.size() < 3 && stream->Read(&response)) {
+    for (const auto& event : response.events()) told.push_back(event);
+    if (told.size() != 1) continue;
+    session::v1::TouchSessionRequest touch;
+    touch.mutable_session()->set_session_id("short");
+    EXPECT_TRUE(Call(*a_.sessions, &Sessions::TouchSession, touch)->touched());
+  }
+  ASSERT_EQ(told.size(), 3U);
+  EXPECT_EQ(told[0].kind(), session::v1::WATCH_EVENT_KIND_CURRENT);
+  EXPECT_EQ(told[1].kind(), session::v1::WATCH_EVENT_KIND_TOUCHED);
+  EXPECT_GT(told[1].session().expire_time().seconds() * 1000 + told[1].session().expire_time().nanos() / 1000000,
+            told[0].session().expire_time().seconds() * 1000 + told[0].session().expire_time().nanos() / 1000000);
+  EXPECT_EQ(told[2].kind(), session::v1::WATCH_EVENT_KIND_ENDED);
+  EXPECT_EQ(told[2].reason(), session::v1::END_REASON_EXPIRED);
+  context.TryCancel();
+  stream->Finish();
+}
+
 TEST_F(OverGrpc, ABroadcastReachesEverySubscriberInOneOrder) {
   const std::string id = Create().session().session_id();
   std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
