@@ -53,6 +53,8 @@ void App::Stop() {
   server_.Stop();
 }
 
-bool App::ready() const { return sessions_.connected() && bus_.connected() && !server_.draining(); }
+bool App::ready() const {
+  return sessions_.connected() && bus_.connected() && presence_->has_lease() && !server_.draining();
+}
 
 }  // namespace sesior::realtime

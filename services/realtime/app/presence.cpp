@@ -72,8 +72,8 @@ void Presence::OnLease(absl::StatusOr<presence::v1::KeepLeaseResponse> response)
   keeping_lease_ = false;
   if (stopped_) return;
   // Without an answer the lease runs on for a while: what is told meanwhile may still be taken, so keep trying.
-  const milliseconds next =
-      response.ok() ? options_.lease_ttl / 3 : std::min(options_.lease_ttl / 10, milliseconds(1'000));
+  if (response.ok()) lease_backoff_.Reset();
+  const milliseconds next = response.ok() ? options_.lease_ttl / 3 : lease_backoff_.Next();
   lease_timer_ = loop_.After(next, [this] { KeepLease(); });
   if (!response.ok()) {
     static telemetry::RateLimit limit(10);

@@ -11,6 +11,7 @@
 // Shutdown:  Stop, on any thread: gives up the lease and with it, announced, all that is left of this replica.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -53,6 +54,8 @@ class Presence : public std::enable_shared_from_this<Presence> {
                                         PresenceOptions options);
 
   void Start();
+  // Has the service taken a lease? Until then nobody can come online here: not ready. On any thread.
+  bool has_lease() const { return has_lease_.load(std::memory_order_relaxed); }
   // `done` when the lease is given up, or could not be within the call timeout.
   void Stop(Done<void> done);
 
@@ -100,8 +103,9 @@ class Presence : public std::enable_shared_from_this<Presence> {
   // All below: on the loop only.
   absl::flat_hash_map<std::string, Entry> entries_;  // by session id
   std::unique_ptr<hub::Loop::Timer> lease_timer_;
-  bool has_lease_ = false;
-  bool keeping_lease_ = false;  // a call is open
+  Backoff lease_backoff_{{.initial = std::chrono::milliseconds(50), .max = std::chrono::milliseconds(1'000)}};
+  std::atomic<bool> has_lease_ = false;  // written on the loop only
+  bool keeping_lease_ = false;           // a call is open
   bool stopped_ = false;
 };
 
