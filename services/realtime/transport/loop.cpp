@@ -1,11 +1,18 @@
 #include "services/realtime/transport/loop.hpp"
 
+#include <algorithm>
 #include <asio/executor_work_guard.hpp>
 #include <asio/post.hpp>
+#include <iterator>
 #include <utility>
 
 namespace sesior::realtime {
 namespace {
+
+constexpr std::size_t kManyConnections = 32;
+// Between two writes to many: as long as the first took, twice, within these bounds.
+constexpr std::chrono::milliseconds kLeastPause{3};
+constexpr std::chrono::milliseconds kMostPause{10};
 
 class DelayedTask final : public hub::Loop::Timer, private realtime::Timer {
  public:
@@ -54,13 +61,31 @@ void Loop::FlushLater(std::shared_ptr<Flushable> target) {
 }
 
 void Loop::EndTurn() {
-  std::vector<std::shared_ptr<Flushable>> dirty = std::move(dirty_);
-  dirty_.clear();
-  for (const std::shared_ptr<Flushable>& target : dirty) target->Flush();
-  if (dirty_.empty()) {  // keep the storage for the next turn
-    dirty.clear();
-    dirty_ = std::move(dirty);
+  if (dirty_.size() < kManyConnections) return FlushAll(dirty_);
+  if (held_.empty()) {
+    held_ = std::move(dirty_);
+  } else {
+    std::move(dirty_.begin(), dirty_.end(), std::back_inserter(held_));
   }
+  dirty_.clear();
+  if (Now() >= bulk_not_before_) return FlushAll(held_);
+  bulk_.expires_at(bulk_not_before_);
+  bulk_.async_wait([this](std::error_code error) {
+    if (!error) FlushAll(held_);
+  });
+}
+
+void Loop::FlushAll(Dirty& dirty) {
+  Dirty now = std::exchange(dirty, {});
+  const bool many = now.size() >= kManyConnections;
+  const Time begin = many ? Now() : Time();
+  for (const std::shared_ptr<Flushable>& target : now) target->Flush();
+  if (many) {
+    const Time end = Now();
+    bulk_not_before_ = end + std::clamp<Time::duration>(2 * (end - begin), kLeastPause, kMostPause);
+  }
+  now.clear();
+  if (dirty.empty()) dirty = std::move(now);  // keeps the storage for the next turn
 }
 
 void Loop::UpdateWake() {

@@ -58,7 +58,10 @@ class Loop final : public hub::Loop {
   static Time Now() { return std::chrono::steady_clock::now(); }
 
  private:
+  using Dirty = std::vector<std::shared_ptr<Flushable>>;
+
   void EndTurn();
+  void FlushAll(Dirty& dirty);
   void UpdateWake();
 
   const std::size_t index_;
@@ -66,7 +69,10 @@ class Loop final : public hub::Loop {
   asio::io_context io_{1};
   asio::steady_timer wake_;  // one kernel timer for the earliest deadline
   Time wake_at_ = kNever;
-  std::vector<std::shared_ptr<Flushable>> dirty_;
+  Dirty dirty_;
+  Dirty held_;  // many, until bulk_not_before_
+  Time bulk_not_before_{};
+  asio::steady_timer bulk_{io_};
   std::array<char, 64 * 1024> read_buffer_;
   std::thread thread_;
 };

@@ -1,0 +1,52 @@
+#include "services/realtime/config.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace sesior::realtime {
+namespace {
+
+using ::testing::HasSubstr;
+
+absl::Status Load(std::vector<const char*> arguments, Config& config) {
+  arguments.insert(arguments.begin(), "sesior-realtime");
+  return LoadConfig(static_cast<int>(arguments.size()), arguments.data(), config).status();
+}
+
+TEST(Config, HasTheDefaultsOfTheReferenceServer) {
+  Config config;
+  ASSERT_TRUE(Load({"--session-addresses=a:1,b:2"}, config).ok());
+  EXPECT_EQ(config.session_addresses, (std::vector<std::string>{"a:1", "b:2"}));
+  EXPECT_EQ(config.server.engine.ping_interval, std::chrono::milliseconds(25'000));
+  EXPECT_EQ(config.server.engine.ping_timeout, std::chrono::milliseconds(20'000));
+  EXPECT_EQ(config.server.engine.max_payload_bytes, 1'000'000u);
+  EXPECT_EQ(config.server.front.path, "/socket.io");
+  EXPECT_FALSE(config.server.front.replica_name.empty());
+}
+
+TEST(Config, AppliesALimitWhereverItCounts) {
+  Config config;
+  ASSERT_TRUE(
+      Load({"--session-addresses=a:1", "--max-payload=5000", "--threads=4", "--process-queue-bytes=4194304"}, config)
+          .ok());
+  EXPECT_EQ(config.server.channel.http.body_bytes, 5000u);
+  EXPECT_EQ(config.server.channel.max_message_bytes, 5000u);
+  EXPECT_EQ(config.server.channel.loop_queue_limit_bytes, std::size_t{1} << 20);
+}
+
+TEST(Config, NamesEveryProblemAtOnce) {
+  Config config;
+  const absl::Status status = Load({"--listen=nowhere", "--allowed-origins=http://a.example/path", "--replica-name=a b",
+                                    "--path=socket.io/", "--log-level=loud", "--threads=0"},
+                                   config);
+  ASSERT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  for (const char* flag :
+       {"listen", "allowed-origins", "replica-name", "path", "log-level", "threads", "session-addresses"}) {
+    EXPECT_THAT(std::string(status.message()), HasSubstr(flag));
+  }
+}
+
+}  // namespace
+}  // namespace sesior::realtime
