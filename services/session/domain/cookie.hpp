@@ -1,5 +1,5 @@
-// The session cookie, judged as express-session judges it (1.19, with cookie 0.7 and cookie-signature 1.2; observed): what Express lets in comes in, but
-// for ids that Express never makes; nothing else does.
+// The session cookie, judged as express-session judges it (1.19, with cookie 0.7 and cookie-signature 1.2; observed):
+// what Express lets in comes in, but for ids that Express never makes; nothing else does.
 //   value = encodeURIComponent("s:" + id + "." + base64(HMAC-SHA256(secret, id)) without padding)
 #pragma once
 
