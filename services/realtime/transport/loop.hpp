@@ -47,9 +47,6 @@ class Loop final : public hub::Loop {
   // Calls target.Flush once at the end of this turn; the caller sees to asking only once.
   void FlushLater(std::shared_ptr<Flushable> target);
 
-  // Is this the loop's thread?
-  bool IsCurrent() const { return thread_.get_id() == std::this_thread::get_id(); }
-
   std::size_t index() const { return index_; }
   asio::io_context& io() { return io_; }
   TimerQueue& timers() { return timers_; }
