@@ -80,6 +80,12 @@ export class System {
     return redisReady(hostname, Number(port));
   }
 
+  // The Redis that runs now; `pids` tells of the one that was started first.
+  async redisPid() {
+    await until('Redis', () => this.redisIsUp());
+    return Number((await this.redisCli('INFO', 'server')).match(/process_id:(\d+)/)[1]);
+  }
+
   // One command of redis-cli, its answer as text.
   async redisCli(...args) {
     const { stdout } = await promisify(execFile)('redis-cli', ['-u', this.redis, ...args]);
