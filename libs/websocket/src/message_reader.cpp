@@ -21,6 +21,16 @@ bool IsValidCloseCode(std::uint16_t code) {
   return code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006;
 }
 
+// Does this text, valid so far, end in the middle of a code point? hybi13 asks that of messages of one frame only.
+bool EndsInsideCodePoint(std::string_view text) {
+  for (std::size_t back = 1; back <= 3 && back <= text.size(); ++back) {
+    const auto byte = static_cast<unsigned char>(text[text.size() - back]);
+    if (byte < 0x80) return false;
+    if (byte >= 0xc0) return back < (byte >= 0xf0 ? 4u : byte >= 0xe0 ? 3u : 2u);
+  }
+  return false;
+}
+
 EventKind KindOf(OpcodeValue opcode) {
   switch (opcode) {
     case OpcodeValue::text:
@@ -126,6 +136,9 @@ Event MessageReader::Next(char*& data, std::size_t& size) {
   const std::string& payload = engine_->message->get_payload();
   const EventKind kind = KindOf(engine_->message->get_opcode());
   if (kind == EventKind::kClose) return OnClose(payload);
+  if (kind == EventKind::kText && EndsInsideCodePoint(payload)) {
+    return Fail(kInvalidPayload, "text is not valid UTF-8");
+  }
   return {kind, 0, payload};
 }
 

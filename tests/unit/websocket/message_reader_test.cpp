@@ -143,5 +143,13 @@ TEST(EncodeClose, WritesCodeAndReason) {
   EXPECT_EQ(EncodeClose(kNormal, std::string(200, 'r')).size(), 2u + 125u);
 }
 
+TEST(MessageReader, RefusesTextThatEndsInsideACodePointAlsoInFragments) {
+  EXPECT_EQ(Read(ClientFrame(0x81, "\xe2\x82")), Events{"error 1007 text is not valid UTF-8"});
+  EXPECT_EQ(Read(ClientFrame(0x01, "a") + ClientFrame(0x80, "\xf0\x9f\x98")),
+            Events{"error 1007 text is not valid UTF-8"});
+  EXPECT_EQ(Read(ClientFrame(0x01, "a") + ClientFrame(0x80, "\xc3")), Events{"error 1007 text is not valid UTF-8"});
+  EXPECT_EQ(Read(ClientFrame(0x01, "\xe2\x82") + ClientFrame(0x80, "\xac")), Events{"text \xe2\x82\xac"});
+}
+
 }  // namespace
 }  // namespace sesior::websocket
