@@ -11,21 +11,23 @@ using internal::v1::ExchangeRequest;
 using internal::v1::ExchangeResponse;
 using internal::v1::Reply;
 
-void Exchange::Start(internal::v1::ExchangeService::Stub& stub) {
+void Exchange::Start(internal::v1::ExchangeService::Stub& stub, InFlight::Token in_flight) {
   auto self = shared_from_this();
   stream_ = std::make_shared<Stream>(Stream::Callbacks{
-      .on_open = [self] { self->callbacks_.on_usable(true); },
+      .in_flight = std::move(in_flight),
+      .on_open = [self] { self->callbacks_.on_open(self); },
       .on_read = [self](ExchangeResponse& response) { self->OnRead(response); },
       .fill = [self](ExchangeRequest& request) { return self->Fill(request); },
       .on_done = [self](const grpc::Status&) { self->OnDone(); },
   });
-  stream_->Start([&stub](auto* context, auto* reactor) { stub.async()->Exchange(context, reactor); });
+  stream_->Start(Stream::Unreachable::kWait,
+                 [&stub](auto* context, auto* reactor) { stub.async()->Exchange(context, reactor); });
 }
 
 Exchange::SendResult Exchange::Send(OpenCallPtr call) {
   {
     absl::MutexLock lock(&mutex_);
-    if (ended_ || going_away_) return SendResult::kLost;
+    if (closed_) return SendResult::kLost;
     const std::size_t bytes = call->call.ByteSizeLong();
     if (open_.size() >= kMaxOpenCalls || waiting_bytes_ + bytes > kMaxWaitingBytes) return SendResult::kFull;
     waiting_bytes_ += bytes;
@@ -37,6 +39,14 @@ Exchange::SendResult Exchange::Send(OpenCallPtr call) {
   return SendResult::kSent;
 }
 
+void Exchange::Finish() {
+  {
+    absl::MutexLock lock(&mutex_);
+    closed_ = true;
+  }
+  stream_->Finish();
+}
+
 bool Exchange::Fill(ExchangeRequest& request) {
   std::vector<OpenCallPtr> batch;
   {
@@ -45,6 +55,9 @@ bool Exchange::Fill(ExchangeRequest& request) {
     waiting_bytes_ = 0;
     for (const std::uint64_t id : cancelled_) request.add_cancel(id);
     cancelled_.clear();
+    // What has expired while it waited is not sent at all.
+    std::erase_if(batch, [this](const OpenCallPtr& call)
+                             ABSL_NO_THREAD_SAFETY_ANALYSIS { return !open_.contains(call->call.id()); });
   }
   const auto now = std::chrono::steady_clock::now();
   for (const OpenCallPtr& call : batch) {
@@ -58,6 +71,7 @@ bool Exchange::Fill(ExchangeRequest& request) {
 void Exchange::OnRead(ExchangeResponse& response) {
   std::vector<std::pair<OpenCallPtr, Reply*>> finished;
   finished.reserve(static_cast<std::size_t>(response.replies_size()));
+  bool go_away = false;
   {
     absl::MutexLock lock(&mutex_);
     for (Reply& reply : *response.mutable_replies()) {
@@ -66,15 +80,16 @@ void Exchange::OnRead(ExchangeResponse& response) {
       finished.emplace_back(std::move(found->second), &reply);
       open_.erase(found);
     }
-    if (response.go_away()) going_away_ = true;
+    go_away = response.go_away() && !going_away_;
+    if (go_away) going_away_ = true;
   }
-  if (response.go_away()) {
-    callbacks_.on_usable(false);
-    stream_->Finish();
-  }
+  if (go_away) callbacks_.on_go_away(shared_from_this());
   for (auto& [call, reply] : finished) {
     if (reply->has_status()) {
       std::move(call->finish)(grpc_status::FromProto(reply->status()));
+    } else if (static_cast<int>(reply->result_case()) != static_cast<int>(call->call.op_case())) {
+      // Operations and their results have the same numbers.
+      std::move(call->finish)(absl::InternalError("the session service answered another operation"));
     } else {
       std::move(call->finish)(std::move(*reply));
     }
@@ -99,11 +114,17 @@ void Exchange::Expire(std::chrono::steady_clock::time_point now) {
   if (!expired.empty()) stream_->Kick();
 }
 
+bool Exchange::going_away() const {
+  absl::MutexLock lock(&mutex_);
+  return going_away_;
+}
+
 void Exchange::OnDone() {
   std::vector<OpenCallPtr> lost;
   {
     absl::MutexLock lock(&mutex_);
-    ended_ = true;
+    closed_ = true;
+    lost.reserve(open_.size());
     for (auto& [id, call] : open_) lost.push_back(std::move(call));
     open_.clear();
     waiting_.clear();
@@ -111,7 +132,7 @@ void Exchange::OnDone() {
   // In the order they were sent, so that repeating keeps the order of each session.
   std::sort(lost.begin(), lost.end(),
             [](const OpenCallPtr& a, const OpenCallPtr& b) { return a->call.id() < b->call.id(); });
-  callbacks_.on_lost(std::move(lost));
+  callbacks_.on_lost(shared_from_this(), std::move(lost));
 }
 
 void Exchange::Cancel() { stream_->Cancel(); }

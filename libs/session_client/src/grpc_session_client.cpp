@@ -2,12 +2,15 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
+#include <atomic>
 #include <map>
 #include <set>
 #include <thread>
 #include <utility>
 
-#include "absl/hash/hash.h"
+#include "absl/container/flat_hash_set.h"
+#include "affinity.hpp"
 #include "asio/executor_work_guard.hpp"
 #include "asio/ip/tcp.hpp"
 #include "asio/post.hpp"
@@ -15,7 +18,6 @@
 #include "sesior/base/error.hpp"
 #include "sesior/base/ids.hpp"
 #include "sesior/grpc_status/grpc_status.hpp"
-#include "sesior/telemetry/log.hpp"
 #include "subscription.hpp"
 #include "watcher.hpp"
 
@@ -31,32 +33,30 @@ using std::chrono::steady_clock;
 constexpr milliseconds kExpireInterval(20);
 constexpr std::chrono::seconds kResolveInterval(5);
 constexpr int kMaxTries = 4;
+constexpr const char* kDefaultPort = "50051";
 
-absl::Status NoReplica() {
-  return Error(absl::StatusCode::kUnavailable, "no session service can be reached",
-               {.reason = "SESSION_SERVICE_UNAVAILABLE", .field = {}, .retry_after = milliseconds(1000)});
-}
+absl::Status ClosingError() { return absl::CancelledError("the client is closing"); }
 
 std::uint64_t Affinity(const session::v1::SessionRef& ref) {
-  return absl::Hash<std::string>{}(ref.has_cookie_header() ? ref.cookie_header() : ref.session_id());
+  return StableHash(ref.has_cookie_header() ? ref.cookie_header() : ref.session_id());
 }
 
 template <typename Request>
 std::uint64_t AffinityOf(const Request& request) {
   if constexpr (std::is_same_v<Request, session::v1::ResolveCookieRequest>) {
-    return absl::Hash<std::string>{}(request.cookie_header());
+    return StableHash(request.cookie_header());
   } else if constexpr (std::is_same_v<Request, session::v1::CreateSessionRequest>) {
-    return absl::Hash<std::string>{}(request.request_id());
+    return StableHash(request.request_id());
   } else if constexpr (std::is_same_v<Request, broadcast::v1::PublishRequest>) {
-    return absl::Hash<std::string>{}(request.broadcast().namespace_());
+    return StableHash(request.broadcast().namespace_());
   } else if constexpr (std::is_same_v<Request, presence::v1::KeepLeaseRequest> ||
                        std::is_same_v<Request, presence::v1::ReleaseLeaseRequest>) {
-    return absl::Hash<std::string>{}(request.replica_id());
+    return StableHash(request.replica_id());
   } else if constexpr (std::is_same_v<Request, presence::v1::EnterRequest> ||
                        std::is_same_v<Request, presence::v1::LeaveRequest>) {
-    return absl::Hash<std::string>{}(request.session_id());
+    return StableHash(request.session_id());
   } else if constexpr (std::is_same_v<Request, presence::v1::ListOnlineRequest>) {
-    return absl::Hash<std::string>{}(request.namespace_());
+    return StableHash(request.namespace_());
   } else {
     return Affinity(request.session());
   }
@@ -72,12 +72,14 @@ void GiveRequestId(Request& request) {
 // One unary rpc on its way.
 template <typename Request, typename Response>
 struct UnaryCall {
+  InFlight::Token in_flight;  // first, so released last
   Request request;
   Response response;
   CallOptions options;
   steady_clock::time_point deadline;
   std::uint64_t affinity = 0;
   int tries = 0;
+  ReplicaPtr replica;  // of the last try
   std::unique_ptr<grpc::ClientContext> context;
   Done<Response> done;
 };
@@ -90,7 +92,7 @@ class GrpcSessionClient final : public SessionClient {
         expire_timer_(worker_),
         resolve_timer_(worker_),
         resolver_(worker_),
-        watcher_(worker_, [this] { return Replicas(); }) {
+        watcher_(worker_, in_flight_, [this] { return Replicas(); }) {
     thread_ = std::thread([this] { worker_.run(); });
     asio::post(worker_, [this] {
       Resolve();
@@ -99,7 +101,10 @@ class GrpcSessionClient final : public SessionClient {
   }
 
   ~GrpcSessionClient() override {
-    asio::post(worker_, [this] { Close(); });
+    asio::post(worker_, [this, in_flight = in_flight_.Take()] { Close(); });
+    in_flight_.Wait();
+    // Nobody arms a timer or posts to the worker any more: it ends when what it has is done.
+    asio::post(worker_, [this] { work_.reset(); });
     thread_.join();
   }
 
@@ -175,7 +180,7 @@ class GrpcSessionClient final : public SessionClient {
 
   bool connected() const override {
     for (const ReplicaPtr& replica : Replicas()) {
-      if (replica->usable()) return true;
+      if (replica->state() != Replica::State::kDown) return true;
     }
     return false;
   }
@@ -211,24 +216,24 @@ class GrpcSessionClient final : public SessionClient {
     Dispatch(std::move(call));
   }
 
-  // Sends the call to its replica, or to the next best when that was lost.
+  // Sends the call to its replica, or to the next best when that is lost.
   void Dispatch(OpenCallPtr call) {
-    while (call->tries++ < kMaxTries) {
-      const ReplicaPtr replica = Choose(Replicas(), call->affinity);
-      if (!replica) break;
+    std::vector<ReplicaPtr> replicas = Replicas();
+    if (++call->tries > kMaxTries) replicas.clear();
+    while (const ReplicaPtr replica = Choose(replicas, call->affinity)) {
       switch (replica->Send(call)) {
         case Exchange::SendResult::kSent:
           return;
         case Exchange::SendResult::kFull:
-          return FinishLater(
-              std::move(call),
-              Error(absl::StatusCode::kResourceExhausted, "too many calls wait for the session service (limit 1024)",
-                    {.reason = "TOO_MANY_CALLS", .field = {}, .retry_after = milliseconds(100)}));
+          return FinishLater(std::move(call),
+                             Error(absl::StatusCode::kResourceExhausted,
+                                   "too much waits for the session service (limit 1024 calls or 4 MiB)",
+                                   {.reason = "TOO_MANY_CALLS", .field = {}, .retry_after = milliseconds(100)}));
         case Exchange::SendResult::kLost:
-          break;
+          std::erase(replicas, replica);
       }
     }
-    FinishLater(std::move(call), NoReplica());
+    FinishLater(std::move(call), closing_ ? ClosingError() : NoReplicaError());
   }
 
   void FinishLater(OpenCallPtr call, absl::Status status) {
@@ -239,7 +244,7 @@ class GrpcSessionClient final : public SessionClient {
     const auto now = steady_clock::now();
     for (OpenCallPtr& call : calls) {
       if (closing_) {
-        std::move(call->finish)(absl::CancelledError("the client is closing"));
+        std::move(call->finish)(ClosingError());
       } else if (call->deadline <= now) {
         std::move(call->finish)(absl::DeadlineExceededError("the session service did not answer in time"));
       } else {
@@ -251,44 +256,56 @@ class GrpcSessionClient final : public SessionClient {
   template <typename Request, typename Response, typename Async>
   void RunUnary(Request request, CallOptions options, Done<Response> done, Method<Async, Request, Response> method) {
     auto call = std::make_shared<UnaryCall<Request, Response>>();
+    call->in_flight = in_flight_.Take();
     call->affinity = AffinityOf(request);
     call->request = std::move(request);
     call->deadline = steady_clock::now() + options.timeout;
     call->options = std::move(options);
     call->done = std::move(done);
-    ++open_unary_;
     TryUnary(std::move(call), method);
   }
 
   template <typename Request, typename Response, typename Async>
   void TryUnary(std::shared_ptr<UnaryCall<Request, Response>> call, Method<Async, Request, Response> method) {
-    const ReplicaPtr replica = Choose(Replicas(), call->affinity);
-    if (!replica || closing_) {
-      asio::post(worker_, [this, call] {
-        std::move(call->done)(closing_ ? absl::CancelledError("the client is closing") : NoReplica());
-        --open_unary_;
-      });
+    // Elsewhere than before, if there is an elsewhere.
+    std::vector<ReplicaPtr> others = Replicas();
+    std::erase(others, call->replica);
+    call->replica = Choose(others, call->affinity);
+    if (!call->replica) call->replica = Choose(Replicas(), call->affinity);
+    call->context = std::make_unique<grpc::ClientContext>();
+    if (!call->replica || !Register(*call->context)) {
+      asio::post(worker_, [this, call] { std::move(call->done)(closing_ ? ClosingError() : NoReplicaError()); });
       return;
     }
     ++call->tries;
-    call->context = std::make_unique<grpc::ClientContext>();
     call->context->set_deadline(std::chrono::system_clock::now() + (call->deadline - steady_clock::now()));
     if (!call->options.correlation_id.empty()) call->context->AddMetadata("x-request-id", call->options.correlation_id);
     if (!call->options.traceparent.empty()) call->context->AddMetadata("traceparent", call->options.traceparent);
-    (AsyncOf(*replica, static_cast<Async*>(nullptr))->*method)(
-        call->context.get(), &call->request, &call->response,
-        [this, call, method, replica](const grpc::Status& status) {
+    (AsyncOf(*call->replica, static_cast<Async*>(nullptr))->*method)(
+        call->context.get(), &call->request, &call->response, [this, call, method](const grpc::Status& status) {
+          Unregister(*call->context);
           if (status.ok()) {
             std::move(call->done)(std::move(call->response));
+          } else if (closing_) {
+            std::move(call->done)(ClosingError());
           } else if (status.error_code() == grpc::StatusCode::UNAVAILABLE && status.error_details().empty() &&
                      call->tries < kMaxTries && call->deadline > steady_clock::now()) {
-            // No details: the transport says so, not the service. Once more, elsewhere if there is an elsewhere.
-            return TryUnary(call, method);
+            // No details: the transport says so, not the service.
+            TryUnary(call, method);
           } else {
             std::move(call->done)(grpc_status::FromGrpc(status));
           }
-          --open_unary_;
         });
+  }
+
+  // False: the client is closing, and nobody would cancel this call.
+  bool Register(grpc::ClientContext& context) ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    return !closing_ && unary_.insert(&context).second;
+  }
+  void Unregister(grpc::ClientContext& context) ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    unary_.erase(&context);
   }
 
   std::vector<ReplicaPtr> Replicas() const ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -298,27 +315,26 @@ class GrpcSessionClient final : public SessionClient {
 
   // The rest runs on the worker.
   void Resolve();
-  void OnResolved(const std::string& address, const asio::ip::tcp::resolver::results_type& results);
+  void ResolveAgainLater();
   void SetReplicas();
   void OnReplicasChanged();
   void Expire();
   void Close();
-  void FinishClose();
 
   const Options options_;
+  InFlight in_flight_;
   asio::io_context worker_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   asio::steady_timer expire_timer_;
   asio::steady_timer resolve_timer_;
   asio::ip::tcp::resolver resolver_;
   std::map<std::string, std::set<std::string>> resolved_;  // by configured address: host:port with a numeric host
+  std::size_t resolving_ = 0;                              // names asked for and not answered
   Watcher watcher_;
   std::vector<std::shared_ptr<SubscriptionStream>> subscriptions_;
-  std::atomic<bool> closing_{false};
-  std::atomic<int> open_unary_{0};
-  std::atomic<int> open_exchanges_{0};
-  int closing_parts_ = 0;
   mutable absl::Mutex mutex_;
+  std::atomic<bool> closing_{false};                                         // set under the mutex
+  absl::flat_hash_set<grpc::ClientContext*> unary_ ABSL_GUARDED_BY(mutex_);  // open calls
   std::vector<ReplicaPtr> replicas_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;
 };
@@ -331,29 +347,32 @@ std::string ToAddress(const asio::ip::tcp::endpoint& endpoint) {
 
 void GrpcSessionClient::Resolve() {
   if (closing_) return;
+  resolving_ = options_.addresses.size();
   for (const std::string& address : options_.addresses) {
     const std::size_t colon = address.rfind(':');
     std::string host = address.substr(0, colon);
-    const std::string port = colon == std::string::npos ? "50051" : address.substr(colon + 1);
+    const std::string port = colon == std::string::npos ? kDefaultPort : address.substr(colon + 1);
     if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
     resolver_.async_resolve(host, port, [this, address](std::error_code error, const auto& results) {
       if (closing_) return;
       // A name server that does not answer takes no replica away.
-      if (!error) OnResolved(address, results);
+      if (!error) {
+        std::set<std::string>& found = resolved_[address];
+        found.clear();
+        for (const auto& entry : results) found.insert(ToAddress(entry.endpoint()));
+        SetReplicas();
+      }
+      // Only now: questions must not pile up behind a name server that is slow.
+      if (--resolving_ == 0) ResolveAgainLater();
     });
   }
+}
+
+void GrpcSessionClient::ResolveAgainLater() {
   resolve_timer_.expires_after(kResolveInterval);
   resolve_timer_.async_wait([this](std::error_code error) {
     if (!error) Resolve();
   });
-}
-
-void GrpcSessionClient::OnResolved(const std::string& address, const asio::ip::tcp::resolver::results_type& results) {
-  std::set<std::string> found;
-  for (const auto& entry : results) found.insert(ToAddress(entry.endpoint()));
-  if (resolved_[address] == found) return;
-  resolved_[address] = std::move(found);
-  SetReplicas();
 }
 
 void GrpcSessionClient::SetReplicas() {
@@ -368,15 +387,12 @@ void GrpcSessionClient::SetReplicas() {
       (wanted.erase(replica->address()) == 1 ? kept : closed).push_back(std::move(replica));
     }
     for (const std::string& address : wanted) {
-      opened.push_back(std::make_shared<Replica>(
-          address, worker_,
-          Replica::Callbacks{.on_lost =
-                                 [this](std::vector<OpenCallPtr> calls) {
-                                   OnLost(std::move(calls));
-                                   --open_exchanges_;
-                                 },
-                             .on_change = [this] { asio::post(worker_, [this] { OnReplicasChanged(); }); },
-                             .on_open = [this] { ++open_exchanges_; }}));
+      opened.push_back(
+          std::make_shared<Replica>(address, worker_, in_flight_,
+                                    Replica::Callbacks{
+                                        .on_lost = [this](std::vector<OpenCallPtr> calls) { OnLost(std::move(calls)); },
+                                        .on_change = [this] { asio::post(worker_, [this] { OnReplicasChanged(); }); },
+                                    }));
       kept.push_back(opened.back());
     }
     replicas_ = std::move(kept);
@@ -386,6 +402,13 @@ void GrpcSessionClient::SetReplicas() {
 }
 
 void GrpcSessionClient::OnReplicasChanged() {
+  if (closing_) return;
+  const std::vector<ReplicaPtr> replicas = Replicas();
+  const bool any_up = std::any_of(replicas.begin(), replicas.end(),
+                                  [](const ReplicaPtr& replica) { return replica->state() == Replica::State::kUp; });
+  for (const ReplicaPtr& replica : replicas) {
+    if (any_up && replica->state() == Replica::State::kLeaving) replica->LetGo();
+  }
   watcher_.OnReplicasChanged();
   for (const auto& subscription : subscriptions_) subscription->Open();
 }
@@ -409,7 +432,8 @@ std::unique_ptr<Registration> GrpcSessionClient::Subscribe(std::string replica_i
     ~SubscriptionRegistration() override {
       stream_->Disable();
       asio::post(client_.worker_, [&client = client_, stream = stream_] {
-        stream->Close([&client, stream] { std::erase(client.subscriptions_, stream); });
+        stream->Close();
+        std::erase(client.subscriptions_, stream);
       });
     }
 
@@ -418,7 +442,7 @@ std::unique_ptr<Registration> GrpcSessionClient::Subscribe(std::string replica_i
     std::shared_ptr<SubscriptionStream> stream_;
   };
   auto stream = std::make_shared<SubscriptionStream>(
-      worker_, std::move(replica_id), std::move(namespace_name), [this] { return Replicas(); }, handler);
+      worker_, in_flight_, std::move(replica_id), std::move(namespace_name), [this] { return Replicas(); }, handler);
   asio::post(worker_, [this, stream] {
     subscriptions_.push_back(stream);
     stream->Open();
@@ -427,25 +451,19 @@ std::unique_ptr<Registration> GrpcSessionClient::Subscribe(std::string replica_i
 }
 
 void GrpcSessionClient::Close() {
-  closing_ = true;
+  std::vector<ReplicaPtr> replicas;
+  {
+    absl::MutexLock lock(&mutex_);
+    closing_ = true;
+    replicas = replicas_;
+    for (grpc::ClientContext* context : unary_) context->TryCancel();
+  }
   expire_timer_.cancel();
   resolve_timer_.cancel();
   resolver_.cancel();
-  closing_parts_ = 1;
-  watcher_.Close([this] { --closing_parts_; });
-  for (const ReplicaPtr& replica : Replicas()) replica->Close();
-  FinishClose();
-}
-
-// Waits until every stream and call has ended, which their cancellation brings about at once.
-void GrpcSessionClient::FinishClose() {
-  if (closing_parts_ == 0 && open_unary_ == 0 && open_exchanges_ == 0 && subscriptions_.empty()) {
-    work_.reset();
-    worker_.stop();
-    return;
-  }
-  expire_timer_.expires_after(milliseconds(1));
-  expire_timer_.async_wait([this](std::error_code) { FinishClose(); });
+  watcher_.Close();
+  for (const auto& subscription : subscriptions_) subscription->Close();
+  for (const ReplicaPtr& replica : replicas) replica->Close();
 }
 
 }  // namespace

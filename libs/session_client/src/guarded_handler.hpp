@@ -1,6 +1,7 @@
 // GuardedHandler: lets the destructor of a registration promise that its handler is not called any more. The lock is
 // held while the handler runs, on purpose: it is what the destructor waits for. A handler may destroy its own
-// registration. Threading: thread-safe.
+// registration.
+// Threading: thread-safe.
 #pragma once
 
 #include <atomic>

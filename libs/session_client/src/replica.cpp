@@ -2,12 +2,19 @@
 
 #include <grpcpp/create_channel.h>
 
+#include <utility>
+
+#include "affinity.hpp"
 #include "asio/post.hpp"
+#include "sesior/base/error.hpp"
 #include "sesior/telemetry/log.hpp"
 
 namespace sesior::session_client {
 
 namespace {
+
+constexpr std::chrono::seconds kStable(10);  // a stream that stood so long starts the backoff anew
+constexpr std::chrono::seconds kLetGoDelay(1);
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   grpc::ChannelArguments arguments;
@@ -33,19 +40,13 @@ std::uint64_t Mix(std::uint64_t x) {
   return x ^ (x >> 33);
 }
 
-// FNV-1a: the same in every process, so that all processes spread alike.
-std::uint64_t StableHash(const std::string& text) {
-  std::uint64_t hash = 0xcbf29ce484222325ULL;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
-  return hash;
-}
-
 }  // namespace
 
-Replica::Replica(std::string address, asio::io_context& worker, Callbacks callbacks)
+Replica::Replica(std::string address, asio::io_context& worker, const InFlight& in_flight, Callbacks callbacks)
     : address_(std::move(address)),
       address_hash_(StableHash(address_)),
       worker_(worker),
+      in_flight_(in_flight),
       callbacks_(std::move(callbacks)),
       channel_(MakeChannel(address_)),
       exchange_stub_(internal::v1::ExchangeService::NewStub(channel_)),
@@ -53,95 +54,174 @@ Replica::Replica(std::string address, asio::io_context& worker, Callbacks callba
       broadcasts_(broadcast::v1::BroadcastService::NewStub(channel_)),
       presence_(presence::v1::PresenceService::NewStub(channel_)),
       reopen_timer_(worker),
+      let_go_timer_(worker),
       backoff_({.initial = std::chrono::milliseconds(50), .max = std::chrono::milliseconds(1000)}) {}
 
-void Replica::Open() { OpenExchange(); }
-
-void Replica::OpenExchange() {
+void Replica::Open() {
   auto self = shared_from_this();
-  // Callbacks of a stream that has been replaced (after GoAway) must not speak for the new one.
-  auto made = std::make_shared<std::weak_ptr<Exchange>>();
   auto exchange = std::make_shared<Exchange>(Exchange::Callbacks{
-      .on_usable =
-          [self, made](bool usable) {
-            if (self->exchange() != made->lock()) return;
-            self->usable_ = usable;
-            telemetry::Log(telemetry::Level::kInfo, usable ? "session_service_connected" : "session_service_going_away",
-                           {{"addr", self->address_}});
-            self->callbacks_.on_change();
-            if (!usable) self->Reopen();
-          },
-      .on_lost =
-          [self, made](std::vector<OpenCallPtr> calls) {
-            if (self->exchange() == made->lock()) {
-              if (self->usable_.exchange(false)) {
-                telemetry::Log(telemetry::Level::kWarn, "session_service_lost", {{"addr", self->address_}});
-              }
-              self->callbacks_.on_change();
-              self->Reopen();
-            }
-            self->callbacks_.on_lost(std::move(calls));
-          },
+      .on_open = [self](const ExchangePtr& opened) { self->OnOpen(opened); },
+      .on_go_away = [self](const ExchangePtr& leaving) { self->OnGoAway(leaving); },
+      .on_lost = [self](const ExchangePtr& lost,
+                        std::vector<OpenCallPtr> calls) { self->OnLost(lost, std::move(calls)); },
   });
-  *made = exchange;
   {
     absl::MutexLock lock(&mutex_);
-    if (closed_) return;
-    exchange_ = exchange;
+    if (closed_ || next_) return;
+    next_ = exchange;
   }
-  callbacks_.on_open();
-  exchange->Start(*exchange_stub_);
-  absl::MutexLock lock(&mutex_);
-  if (closed_) exchange->Cancel();
+  opened_at_ = std::chrono::steady_clock::now();
+  exchange->Start(*exchange_stub_, in_flight_.Take());
+}
+
+void Replica::OnOpen(const ExchangePtr& exchange) {
+  ExchangePtr replaced;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (next_ != exchange) return;
+    replaced = std::exchange(current_, std::exchange(next_, nullptr));
+    if (replaced) finishing_.push_back(replaced);
+    UpdateState();
+  }
+  telemetry::Log(telemetry::Level::kInfo, "session_service_connected", {{"addr", address_}});
+  if (replaced) replaced->Finish();
+  callbacks_.on_change();
+  // The word to go came before this.
+  if (exchange->going_away()) OnGoAway(exchange);
+}
+
+void Replica::OnGoAway(const ExchangePtr& exchange) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (current_ != exchange) return;  // replaced already, or OnOpen comes back to it
+    UpdateState();
+  }
+  telemetry::Log(telemetry::Level::kInfo, "session_service_going_away", {{"addr", address_}});
+  callbacks_.on_change();
+  Reopen();
+  ArmLetGo();
+}
+
+void Replica::OnLost(const ExchangePtr& exchange, std::vector<OpenCallPtr> calls) {
+  bool was_current = false;
+  bool closed = false;
+  bool reopen = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    std::erase(finishing_, exchange);
+    was_current = current_ == exchange;
+    if (was_current) current_ = nullptr;
+    if (next_ == exchange) next_ = nullptr;
+    closed = closed_;
+    reopen = !closed_ && !next_ && !current_;
+    UpdateState();
+  }
+  if (was_current) {
+    if (!closed) telemetry::Log(telemetry::Level::kWarn, "session_service_lost", {{"addr", address_}});
+    callbacks_.on_change();
+  }
+  if (reopen) Reopen();
+  callbacks_.on_lost(std::move(calls));
+}
+
+void Replica::UpdateState() {
+  state_ = !current_ ? State::kDown : current_->going_away() ? State::kLeaving : State::kUp;
 }
 
 void Replica::Reopen() {
   asio::post(worker_, [self = shared_from_this()] {
-    if (self->usable_) self->backoff_.Reset();
+    {
+      absl::MutexLock lock(&self->mutex_);
+      if (self->closed_) return;
+    }
+    if (std::chrono::steady_clock::now() - self->opened_at_ > kStable) self->backoff_.Reset();
     self->reopen_timer_.expires_after(self->backoff_.Next());
     self->reopen_timer_.async_wait([self](std::error_code error) {
-      if (!error) self->OpenExchange();
+      if (!error) self->Open();
     });
   });
 }
 
+void Replica::ArmLetGo() {
+  asio::post(worker_, [self = shared_from_this()] {
+    {
+      absl::MutexLock lock(&self->mutex_);
+      if (self->closed_) return;
+    }
+    self->let_go_timer_.expires_after(kLetGoDelay);
+    self->let_go_timer_.async_wait([self](std::error_code error) {
+      if (!error) self->LetGo();
+    });
+  });
+}
+
+void Replica::LetGo() {
+  ExchangePtr leaving;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!current_ || !current_->going_away()) return;
+    leaving = std::exchange(current_, nullptr);
+    finishing_.push_back(leaving);
+    UpdateState();
+  }
+  leaving->Finish();
+  callbacks_.on_change();
+}
+
 void Replica::Close() {
-  std::shared_ptr<Exchange> exchange;
+  std::vector<ExchangePtr> open;
   {
     absl::MutexLock lock(&mutex_);
     closed_ = true;
-    exchange = exchange_;
+    open = finishing_;
+    if (next_) open.push_back(next_);
+    if (current_) open.push_back(current_);
   }
-  asio::post(worker_, [self = shared_from_this()] { self->reopen_timer_.cancel(); });
-  if (exchange) exchange->Cancel();
-}
-
-std::shared_ptr<Exchange> Replica::exchange() {
-  absl::MutexLock lock(&mutex_);
-  return exchange_;
-}
-
-Exchange::SendResult Replica::Send(OpenCallPtr call) {
-  if (!usable_) return Exchange::SendResult::kLost;
-  return exchange()->Send(std::move(call));
+  reopen_timer_.cancel();
+  let_go_timer_.cancel();
+  // Without the lock: a cancellation may call back at once.
+  for (const ExchangePtr& exchange : open) exchange->Cancel();
 }
 
 void Replica::Expire(std::chrono::steady_clock::time_point now) {
-  if (const std::shared_ptr<Exchange> current = exchange()) current->Expire(now);
+  std::vector<ExchangePtr> open;
+  {
+    absl::MutexLock lock(&mutex_);
+    open = finishing_;
+    if (current_) open.push_back(current_);
+  }
+  for (const ExchangePtr& exchange : open) exchange->Expire(now);
+}
+
+Exchange::SendResult Replica::Send(OpenCallPtr call) {
+  ExchangePtr current;
+  {
+    absl::MutexLock lock(&mutex_);
+    current = current_;
+  }
+  return current ? current->Send(std::move(call)) : Exchange::SendResult::kLost;
 }
 
 ReplicaPtr Choose(const std::vector<ReplicaPtr>& replicas, std::uint64_t affinity) {
-  ReplicaPtr best;
-  std::uint64_t best_score = 0;
-  for (const ReplicaPtr& replica : replicas) {
-    if (!replica->usable()) continue;
-    const std::uint64_t score = Mix(replica->address_hash() ^ affinity);
-    if (!best || score > best_score) {
-      best = replica;
-      best_score = score;
+  for (const Replica::State wanted : {Replica::State::kUp, Replica::State::kLeaving}) {
+    ReplicaPtr best;
+    std::uint64_t best_score = 0;
+    for (const ReplicaPtr& replica : replicas) {
+      if (replica->state() != wanted) continue;
+      const std::uint64_t score = Mix(replica->address_hash() ^ affinity);
+      if (!best || score > best_score) {
+        best = replica;
+        best_score = score;
+      }
     }
+    if (best) return best;
   }
-  return best;
+  return nullptr;
+}
+
+absl::Status NoReplicaError() {
+  return Error(absl::StatusCode::kUnavailable, "no session service can be reached",
+               {.reason = "SESSION_SERVICE_UNAVAILABLE", .field = {}, .retry_after = std::chrono::milliseconds(1000)});
 }
 
 }  // namespace sesior::session_client

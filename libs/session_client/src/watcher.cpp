@@ -2,10 +2,9 @@
 
 #include <algorithm>
 
-#include "absl/hash/hash.h"
+#include "affinity.hpp"
 #include "asio/post.hpp"
-#include "sesior/base/error.hpp"
-#include "sesior/grpc_status/grpc_status.hpp"
+#include "sesior/telemetry/log.hpp"
 
 namespace sesior::session_client {
 
@@ -13,6 +12,10 @@ using session::v1::WatchSessionsRequest;
 using session::v1::WatchSessionsResponse;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
+
+namespace {
+constexpr milliseconds kSweepInterval(20);
+}  // namespace
 
 struct Watcher::Entry {
   Entry(session::v1::SessionRef session, steady_clock::time_point first, OnWatchEvent on_event)
@@ -26,7 +29,7 @@ struct Watcher::Entry {
   std::uint64_t affinity = 0;
   bool answered = false;
   bool over = false;
-  StreamPtr stream;  // null: no replica is usable
+  StreamPtr stream;  // null: none stands for it right now
 };
 
 // One stream to one replica. `add` and `remove` are filled by the worker and taken by the stream's fill.
@@ -51,8 +54,13 @@ class Watcher::WatchRegistration final : public Registration {
   EntryPtr entry_;
 };
 
-Watcher::Watcher(asio::io_context& worker, std::function<std::vector<ReplicaPtr>()> replicas)
-    : worker_(worker), replicas_(std::move(replicas)), timer_(worker) {}
+Watcher::Watcher(asio::io_context& worker, const InFlight& in_flight, std::function<std::vector<ReplicaPtr>()> replicas)
+    : worker_(worker),
+      in_flight_(in_flight),
+      replicas_(std::move(replicas)),
+      sweep_timer_(worker),
+      retry_timer_(worker),
+      backoff_({.initial = milliseconds(20), .max = milliseconds(1000)}) {}
 
 Watcher::~Watcher() = default;
 
@@ -60,7 +68,7 @@ std::unique_ptr<Registration> Watcher::Watch(session::v1::SessionRef session, mi
                                              OnWatchEvent on_event) {
   auto entry = std::make_shared<Entry>(std::move(session), steady_clock::now() + first_timeout, std::move(on_event));
   const std::string& key = entry->ref.has_cookie_header() ? entry->ref.cookie_header() : entry->ref.session_id();
-  entry->affinity = absl::Hash<std::string>{}(key);
+  entry->affinity = StableHash(key);
   auto registration = std::make_unique<WatchRegistration>(*this, entry);
   asio::post(worker_, [this, entry = std::move(entry)]() mutable { Add(std::move(entry)); });
   return registration;
@@ -71,7 +79,7 @@ void Watcher::Add(EntryPtr entry) {
   entry->id = next_id_++;
   entries_.emplace(entry->id, entry);
   unanswered_.push_back(entry);
-  ArmTimer();
+  ArmSweep();
   Assign(entry);
 }
 
@@ -92,7 +100,7 @@ void Watcher::Assign(const EntryPtr& entry) {
   const ReplicaPtr replica = Choose(replicas_(), entry->affinity);
   if (!replica) {
     entry->stream.reset();
-    return;  // OnReplicasChanged, or the first timeout, comes back to it
+    return;  // OnReplicasChanged, or the sweep, comes back to it
   }
   entry->stream = StreamOf(replica);
   {
@@ -113,6 +121,7 @@ Watcher::StreamPtr Watcher::StreamOf(const ReplicaPtr& replica) {
   made->replica = replica;
   using Bidi = BidiStream<WatchSessionsRequest, WatchSessionsResponse>;
   made->stream = std::make_shared<Bidi>(Bidi::Callbacks{
+      .in_flight = in_flight_.Take(),
       .on_read =
           [this, made](WatchSessionsResponse& response) {
             asio::post(worker_,
@@ -130,12 +139,15 @@ Watcher::StreamPtr Watcher::StreamOf(const ReplicaPtr& replica) {
           },
   });
   streams_.push_back(made);
-  made->stream->Start(
-      [&](auto* context, auto* reactor) { replica->sessions().async()->WatchSessions(context, reactor); });
+  made->stream->Start(Bidi::Unreachable::kFail, [&](auto* context, auto* reactor) {
+    replica->sessions().async()->WatchSessions(context, reactor);
+  });
   return made;
 }
 
 void Watcher::OnResponse(const StreamPtr& stream, WatchSessionsResponse response) {
+  if (closing_) return;
+  backoff_.Reset();
   for (WatchSessionsResponse::Event& event : *response.mutable_events()) {
     const auto found = entries_.find(event.watch_id());
     if (found == entries_.end() || found->second->stream != stream) continue;  // removed or moved meanwhile
@@ -171,6 +183,7 @@ void Watcher::OnEvent(const EntryPtr& entry, WatchSessionsResponse::Event& event
       break;
     case session::v1::WATCH_EVENT_KIND_ENDED:
       told.kind = entry->answered ? WatchEvent::Kind::kEnded : WatchEvent::Kind::kRefused;
+      if (!entry->answered) told.verdict = session::v1::COOKIE_VERDICT_UNKNOWN;
       break;
     default:
       return;
@@ -196,62 +209,66 @@ void Watcher::Tell(const EntryPtr& entry, absl::StatusOr<WatchEvent> event) {
   entry->handler.Call([&](OnWatchEvent& handler) { handler(std::move(event)); });
 }
 
-void Watcher::OnStreamDone(const StreamPtr& stream, const grpc::Status& /*status*/) {
-  streams_.erase(std::remove(streams_.begin(), streams_.end(), stream), streams_.end());
-  if (closing_) {
-    if (streams_.empty() && closed_) std::exchange(closed_, nullptr)();
-    return;
+void Watcher::OnStreamDone(const StreamPtr& stream, const grpc::Status& status) {
+  std::erase(streams_, stream);
+  if (closing_) return;
+  bool orphans = false;
+  for (auto& [id, entry] : entries_) {
+    if (entry->stream != stream) continue;
+    entry->stream.reset();
+    orphans = true;
   }
-  // The replica's exchange tells, usually in the same moment, whether the replica is gone; give it the time.
-  auto timer = std::make_shared<asio::steady_timer>(worker_, milliseconds(50));
-  timer->async_wait([this, stream, timer](std::error_code) {
-    if (closing_) return;
-    for (auto& [id, entry] : entries_) {
-      if (entry->stream == stream) Assign(entry);
-    }
+  if (!orphans) return;
+  telemetry::Log(telemetry::Level::kWarn, "watch_stream_lost",
+                 {{"addr", stream->replica->address()}, {"code", static_cast<int>(status.error_code())}});
+  // Not at once: the replica may be gone without its exchange having told yet, or refuse whatever comes.
+  retry_timer_.expires_after(backoff_.Next());
+  retry_timer_.async_wait([this](std::error_code error) {
+    if (!error) AssignOrphans();
   });
 }
 
-void Watcher::OnReplicasChanged() {
+void Watcher::OnReplicasChanged() { AssignOrphans(); }
+
+void Watcher::AssignOrphans() {
   if (closing_) return;
   for (auto& [id, entry] : entries_) {
     if (!entry->stream) Assign(entry);
   }
 }
 
-void Watcher::ArmTimer() {
-  if (timer_armed_) return;
-  timer_armed_ = true;
-  timer_.expires_after(milliseconds(20));
-  timer_.async_wait([this](std::error_code error) {
-    timer_armed_ = false;
-    if (error) return;
-    const auto now = steady_clock::now();
-    std::vector<EntryPtr> late;
-    std::erase_if(unanswered_, [&](const EntryPtr& entry) {
-      if (entry->answered || entry->over) return true;
-      if (entry->first_deadline > now) return false;
-      late.push_back(entry);
-      return true;
-    });
-    for (const EntryPtr& entry : late) {
-      const bool away = !entry->stream;
-      Remove(entry);
-      Tell(entry, away
-                      ? Error(absl::StatusCode::kUnavailable, "no session service can be reached",
-                              {.reason = "SESSION_SERVICE_UNAVAILABLE", .field = {}, .retry_after = milliseconds(1000)})
-                      : absl::DeadlineExceededError("the session service did not answer in time"));
-    }
-    if (!unanswered_.empty()) ArmTimer();
+void Watcher::ArmSweep() {
+  if (sweep_armed_) return;
+  sweep_armed_ = true;
+  sweep_timer_.expires_after(kSweepInterval);
+  sweep_timer_.async_wait([this](std::error_code error) {
+    sweep_armed_ = false;
+    if (!error) SweepUnanswered();
   });
 }
 
-void Watcher::Close(std::function<void()> closed) {
+void Watcher::SweepUnanswered() {
+  const auto now = steady_clock::now();
+  std::vector<EntryPtr> late;
+  std::erase_if(unanswered_, [&](const EntryPtr& entry) {
+    if (entry->answered || entry->over) return true;
+    if (entry->first_deadline > now) return false;
+    late.push_back(entry);
+    return true;
+  });
+  for (const EntryPtr& entry : late) {
+    const bool away = !entry->stream;
+    Remove(entry);
+    Tell(entry, away ? NoReplicaError() : absl::DeadlineExceededError("the session service did not answer in time"));
+  }
+  if (!unanswered_.empty()) ArmSweep();
+}
+
+void Watcher::Close() {
   closing_ = true;
-  timer_.cancel();
-  closed_ = std::move(closed);
+  sweep_timer_.cancel();
+  retry_timer_.cancel();
   for (const StreamPtr& stream : streams_) stream->stream->Cancel();
-  if (streams_.empty() && closed_) std::exchange(closed_, nullptr)();
 }
 
 }  // namespace sesior::session_client

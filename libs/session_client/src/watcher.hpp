@@ -1,6 +1,7 @@
 // Watcher: all watches of the process, spread over one stream per replica, moved to another replica when theirs is
-// lost. Ownership: owned by the client; registrations refer to it and must be gone before it. Threading: Watch is
-// thread-safe; everything else is confined to the worker. Handlers run on the worker.
+// lost.
+// Ownership: owned by the client; registrations refer to it and must be gone before it.
+// Threading: Watch is thread-safe; everything else is confined to the worker. Handlers run on the worker.
 #pragma once
 
 #include <functional>
@@ -14,6 +15,7 @@
 #include "bidi_stream.hpp"
 #include "guarded_handler.hpp"
 #include "replica.hpp"
+#include "sesior/base/backoff.hpp"
 #include "sesior/session_client/session_client.hpp"
 
 namespace sesior::session_client {
@@ -21,16 +23,16 @@ namespace sesior::session_client {
 class Watcher {
  public:
   // `replicas` gives the present list; called on the worker.
-  Watcher(asio::io_context& worker, std::function<std::vector<ReplicaPtr>()> replicas);
+  Watcher(asio::io_context& worker, const InFlight& in_flight, std::function<std::vector<ReplicaPtr>()> replicas);
   ~Watcher();
 
   std::unique_ptr<Registration> Watch(session::v1::SessionRef session, std::chrono::milliseconds first_timeout,
                                       OnWatchEvent on_event);
 
-  // The set of usable replicas has changed. On the worker.
+  // The state of a replica has changed. On the worker.
   void OnReplicasChanged();
-  // Ends all streams; `closed` runs on the worker when the last has ended. On the worker.
-  void Close(std::function<void()> closed);
+  // Ends all streams. On the worker.
+  void Close();
 
  private:
   struct Entry;
@@ -47,14 +49,18 @@ class Watcher {
   void OnStreamDone(const StreamPtr& stream, const grpc::Status& status);
   void OnEvent(const EntryPtr& entry, session::v1::WatchSessionsResponse::Event& event);
   void Tell(const EntryPtr& entry, absl::StatusOr<WatchEvent> event);
-  void ArmTimer();
+  void AssignOrphans();
+  void ArmSweep();
+  void SweepUnanswered();
 
   asio::io_context& worker_;
+  const InFlight& in_flight_;
   std::function<std::vector<ReplicaPtr>()> replicas_;
-  asio::steady_timer timer_;
-  bool timer_armed_ = false;
+  asio::steady_timer sweep_timer_;
+  asio::steady_timer retry_timer_;
+  Backoff backoff_;  // between the loss of a stream and the next
+  bool sweep_armed_ = false;
   bool closing_ = false;
-  std::function<void()> closed_;
   std::uint64_t next_id_ = 1;
   absl::flat_hash_map<std::uint64_t, EntryPtr> entries_;
   std::vector<EntryPtr> unanswered_;  // no first event yet; swept for timeouts

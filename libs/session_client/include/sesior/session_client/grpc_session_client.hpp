@@ -1,6 +1,6 @@
 // The SessionClient over gRPC: hot calls in batches on one stream per replica (sesior.internal.v1), lists by unary
-// rpcs, one watch stream per replica, one subscription stream. Addresses are resolved again every 5 s; each address
-// gets its own channel.
+// rpcs, one watch stream per replica, one stream per subscription. Addresses are resolved again every 5 s; each gets
+// its own channel.
 #pragma once
 
 #include <memory>
@@ -16,11 +16,12 @@ struct Options {
   std::vector<std::string> addresses;
   enum class Transport {
     kStream,  // hot calls travel batched on a long-lived stream
-    kUnary,   // one rpc per call: for comparison, and for a service that has no sesior.internal.v1
+    kUnary,   // one rpc per call, for comparison; the stream still tells which replicas stand
   };
   Transport transport = Transport::kStream;
 };
 
+// Connects in the background. The destructor may wait for a name server that does not answer.
 std::unique_ptr<SessionClient> MakeSessionClient(Options options);
 
 }  // namespace sesior::session_client

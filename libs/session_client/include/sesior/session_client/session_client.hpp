@@ -1,10 +1,10 @@
 // SessionClient: how REST and realtime reach the session service. An interface, so that handlers are tested with a fake
 // (tests/support/fake_session_client.hpp); MakeSessionClient (grpc_session_client.hpp) makes the real one.
 //
-// Delivery:  a call goes to the replica that the hash of its session chooses, so that calls on one session stay in
-// order.
-//            A call whose replica is lost is repeated elsewhere, with the same request_id, until its timeout; the
-//            client gives mutating calls a request_id when they have none.
+// Delivery:  a call goes to the replica that the hash of its session chooses, so that calls which name one session in
+//            the same way (by id, or by one Cookie header) stay in order as long as the replicas do.
+//            A call whose replica is lost is repeated elsewhere, with the same request_id, within its timeout and at
+//            most 4 times; the client gives mutating calls a request_id when they have none.
 // Ownership: the client owns every `done` until it has called it. It outlives its watches and subscriptions.
 // Threading: thread-safe. `done` and handlers run on threads of the client, never inside the starting call; they must
 //            not block: hop to your own executor.
@@ -29,8 +29,8 @@ namespace sesior::session_client {
 
 struct CallOptions {
   std::chrono::milliseconds timeout{2000};  // > 0
-  std::string correlation_id;               // for logs; from X-Request-Id
-  std::string traceparent;                  // W3C trace context, passed on as it is
+  std::string correlation_id{};             // for logs; from X-Request-Id
+  std::string traceparent{};                // W3C trace context, passed on as it is
 };
 
 using SessionPtr = std::shared_ptr<const session::v1::Session>;
