@@ -22,7 +22,9 @@ ServerOptions Options(std::string path, std::string port) {
   options.front.replica_name = "conformance";
   options.engine.ping_interval = milliseconds(300);
   options.engine.ping_timeout = milliseconds(200);
+  options.engine.upgrade_timeout = milliseconds(1'000);
   options.engine.max_payload_bytes = 1'000'000;
+  options.channel.max_message_bytes = options.channel.http.body_bytes = options.engine.max_payload_bytes;
   options.socketio.connect_timeout = milliseconds(1'000);
   return options;
 }

@@ -1,0 +1,35 @@
+// The conformance application on the reference server itself: what `serve` is, made of socket.io from npm. The cases of
+// this folder are run against it too, which keeps them honest.
+// usage: node reference.mjs --engineio-port P --socketio-port Q     (0: any free port)
+// Says on standard error where it listens, as our server does.
+import { createServer } from 'node:http';
+import { parseArgs } from 'node:util';
+
+import { Server as EngineServer } from 'engine.io';
+import { Server } from 'socket.io';
+
+const { values } = parseArgs({
+  options: { 'engineio-port': { type: 'string', default: '0' }, 'socketio-port': { type: 'string', default: '0' } },
+});
+
+// The same values as in server.cpp.
+const engineOptions = { pingInterval: 300, pingTimeout: 200, upgradeTimeout: 1000, maxHttpBufferSize: 1_000_000 };
+
+const engineHttp = createServer();
+const engine = new EngineServer(engineOptions);
+engine.attach(engineHttp, { path: '/engine.io/' });
+engine.on('connection', (socket) => socket.on('message', (data) => socket.send(data)));
+
+const socketHttp = createServer();
+const io = new Server(socketHttp, { ...engineOptions, connectTimeout: 1000 });
+io.on('connection', (socket) => {
+  socket.emit('auth', socket.handshake.auth);
+  socket.on('message', (...args) => socket.emit('message-back', ...args));
+  socket.on('message-with-ack', (...args) => args.pop()(...args));
+});
+io.of('/custom').on('connection', (socket) => socket.emit('auth', socket.handshake.auth));
+
+for (const [name, server] of [['engineio', engineHttp], ['socketio', socketHttp]]) {
+  await new Promise((resolve) => server.listen(Number(values[`${name}-port`]), '127.0.0.1', resolve));
+  console.error(`event=listening name=${name} addr=127.0.0.1:${server.address().port}`);
+}
