@@ -195,7 +195,7 @@ describe('the page', () => {
     const ann = await Person.open(browser, pageOf(1));
     const name = fresh();
     await ann.register(name);
-    system.signal('redis', 'SIGKILL');
+    process.kill(await system.redisPid(), 'SIGKILL');
     await until('the outage', async () => (await fetch(`${system.rest}/verify-session`, { headers: { cookie: await cookieOf(ann) } })).status === 503);
     await ann.page.reload();
     await ann.page.getByText('The session service is away').waitFor();
