@@ -65,10 +65,9 @@ function cpuSeconds(pid) {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
+// By kind of process.
 function sampleCpu({ pids }) {
-  const sum = (kinds) => kinds.flatMap((kind) => pids[kind]).reduce((total, pid) => total + cpuSeconds(pid), 0);
-  const app = sum(['rest', 'realtime', 'session']);
-  return { app, all: app + sum(['redis']) };
+  return Object.fromEntries(Object.entries(pids).map(([kind, list]) => [kind, list.reduce((total, pid) => total + cpuSeconds(pid), 0)]));
 }
 
 // --- The load --------------------------------------------------------------------------------------------------------
@@ -140,9 +139,15 @@ async function measure(system, load, scenario, count) {
   const result = await load.round(count);
   const after = sampleCpu(system);
   const per = result[scenario.perOperation];
+  const cost = (kind) => ((after[kind] - before[kind]) / per) * 1e6;
+  const app = cost('rest') + cost('realtime') + cost('session');
   return {
-    app: ((after.app - before.app) / per) * 1e6,
-    all: ((after.all - before.all) / per) * 1e6,
+    app,
+    all: app + cost('redis'),
+    rest: cost('rest'),
+    realtime: cost('realtime'),
+    session: cost('session'),
+    redis: cost('redis'),
     rate: per / result.seconds,
     p50: result.p50_ms,
     p99: result.p99_ms,
@@ -173,17 +178,18 @@ try {
   for (const kind of kinds) systems.push(await startSystem(kind));
   const machine = `${cpus().length} × ${cpus()[0].model}, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}`;
   console.log(`Medians of ${rounds} alternating rounds. ${machine}\n`);
-  console.log('| CPU µs per operation | side | app | app + Redis | operations/s | p50 ms | p99 ms | load µs |');
-  console.log('| --- | --- | --: | --: | --: | --: | --: | --: |');
+  console.log('| CPU µs per operation | side | app | app + Redis | REST | realtime | session | Redis | operations/s | p50 ms | p99 ms | load |');
+  console.log(`| --- | --- |${' --: |'.repeat(10)}`);
   for (const scenario of SCENARIOS) {
     const results = await runScenario(systems, scenario);
     for (const [i, r] of results.entries()) {
-      const cells = [r.app.toFixed(2), r.all.toFixed(2), Math.round(r.rate), r.p50.toFixed(2), r.p99.toFixed(2), r.load.toFixed(2)];
+      const micros = [r.app, r.all, r.rest, r.realtime, r.session, r.redis].map((value) => value.toFixed(value < 100 ? 1 : 0));
+      const cells = [...micros, Math.round(r.rate), r.p50.toFixed(2), r.p99.toFixed(2), r.load.toFixed(1)];
       console.log(`| ${i === 0 ? scenario.name : ''} | ${systems[i].kind} | ${cells.join(' | ')} |`);
     }
     if (results.length === 2) {
       const ratio = (key) => (results[0][key] / results[1][key]).toFixed(2);
-      console.log(`| | **SESIOR / Node** | **${ratio('app')}** | **${ratio('all')}** | | | | |`);
+      console.log(`| | **SESIOR / Node** | **${ratio('app')}** | **${ratio('all')}** |${' |'.repeat(8)}`);
     }
   }
 } finally {
