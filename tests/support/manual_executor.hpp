@@ -35,6 +35,10 @@ class ManualExecutor final : public session::Executor {
     std::move(task)();
     return true;
   }
+  // All tasks, and those they post; no timer, so no time passes.
+  void RunTasks() {
+    while (!tasks_.empty()) RunOne();
+  }
 
  private:
   FakeClock& clock_;

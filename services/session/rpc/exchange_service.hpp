@@ -1,5 +1,12 @@
 // ExchangeService: the batched stream of sesior.internal.v1. A batch is one post to the core executor, its calls run in
-// order; answers go out whenever the last write is done, all that wait in one message.
+// order; answers go out whenever the last write is done, all that wait in one message (of about 1 MiB at most).
+// Order:   calls start in the order they arrive, and calls on one session take effect in it; answers come in any.
+// Bounds:  a stream has at most 1,024 open calls, from arrival until the reply is taken for writing, and 4 MiB of
+//          requests that the core has not reached; a call beyond is answered RESOURCE_EXHAUSTED (TOO_MANY_CALLS) at
+//          once. Reading never stops; the stream of a client that goes on sending and does not read is cancelled, that
+//          of one that uses the id of an open call again is ended with INVALID_ARGUMENT.
+// Expiry:  a call past its deadline, or cancelled, when its turn comes is not executed. One that is executing goes on;
+//          if it was cancelled meanwhile its answer is dropped, and it counts as open until then.
 // Threading: thread-safe. Streams refer to `operations`, `core` and the metrics, which must outlive the gRPC server.
 #pragma once
 
@@ -16,8 +23,6 @@ namespace sesior::session::rpc {
 
 class ExchangeService final : public internal::v1::ExchangeService::CallbackService {
  public:
-  static constexpr int kMaxOpenCalls = 1024;
-
   ExchangeService(Operations& operations, Executor& core, RpcMetrics& metrics);
   ~ExchangeService() override;
 

@@ -1,5 +1,6 @@
 #include "services/session/rpc/public_services.hpp"
 
+#include <deque>
 #include <map>
 #include <utility>
 
@@ -15,6 +16,8 @@ using session::v1::WatchSessionsResponse;
 namespace {
 
 constexpr std::size_t kMaxWatches = 200'000;
+// A message ends with what passes this: well below the 4 MiB that a gRPC client takes by default.
+constexpr std::size_t kMaxMessageBytes = std::size_t{1} << 20;
 
 // Runs a unary call on the core. gRPC keeps request, response and reactor until Finish.
 template <typename Request, typename Response>
@@ -51,13 +54,13 @@ class SessionRpcs::WatchStream final : public WatchHub::Sink, public std::enable
  public:
   explicit WatchStream(SessionRpcs& service) : service_(service) {}
 
-  grpc::ServerBidiReactor<WatchSessionsRequest, WatchSessionsResponse>* Start() {
+  grpc::ServerBidiReactor<WatchSessionsRequest, WatchSessionsResponse>* Start(grpc::CallbackServerContext* context) {
     service_.parts_.metrics.watch_streams.Increment();
     auto self = shared_from_this();
-    return stream_->Start({.on_read = [self](WatchSessionsRequest& request) { self->OnRead(request); },
-                           .on_half_close = [self] { self->stream_->FinishWhenEmpty(); },
-                           .fill = [self](WatchSessionsResponse& response) { return self->Fill(response); },
-                           .on_done = [self] { self->OnDone(); }});
+    return stream_->Start(context, {.on_read = [self](WatchSessionsRequest& request) { self->OnRead(request); },
+                                    .on_half_close = [self] { self->stream_->FinishWhenEmpty(); },
+                                    .fill = [self](WatchSessionsResponse& response) { return self->Fill(response); },
+                                    .on_done = [self] { self->OnDone(); }});
   }
 
   // On the core.
@@ -95,7 +98,8 @@ class SessionRpcs::WatchStream final : public WatchHub::Sink, public std::enable
     service_.parts_.core.Post([self = shared_from_this(), batch] {
       if (self->over_) return;
       for (WatchSessionsRequest::Add& add : *batch->mutable_add()) {
-        if (self->service_.hub_.WatchesOf(self.get()) >= kMaxWatches) {
+        // Refusals wait for the client without a watch behind them: they count too.
+        if (self->service_.hub_.WatchesOf(self.get()) >= kMaxWatches || self->CountWaiting() >= kMaxWatches) {
           return self->stream_->Finish(
               grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many watches on one stream (limit 200000)"));
         }
@@ -109,11 +113,15 @@ class SessionRpcs::WatchStream final : public WatchHub::Sink, public std::enable
     });
   }
 
+  std::size_t CountWaiting() ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    return waiting_.size();
+  }
+
   bool Fill(WatchSessionsResponse& response) {
     absl::MutexLock lock(&mutex_);
-    // Bounded well below what a client accepts in one message.
     std::size_t bytes = 0;
-    while (!waiting_.empty() && bytes < (std::size_t{1} << 20)) {
+    while (!waiting_.empty() && bytes < kMaxMessageBytes) {
       const auto first = waiting_.begin();
       bytes += first->second.session().data_json().size() + 256;
       response.add_events()->Swap(&first->second);
@@ -147,13 +155,13 @@ class SessionRpcs::WatchStream final : public WatchHub::Sink, public std::enable
 SessionRpcs::SessionRpcs(ServiceParts parts, WatchHub& hub) : parts_(parts), hub_(hub) {}
 SessionRpcs::~SessionRpcs() = default;
 
-grpc::ServerBidiReactor<WatchSessionsRequest, WatchSessionsResponse>* SessionRpcs::WatchSessions(Context*) {
+grpc::ServerBidiReactor<WatchSessionsRequest, WatchSessionsResponse>* SessionRpcs::WatchSessions(Context* context) {
   auto stream = std::make_shared<WatchStream>(*this);
   {
     absl::MutexLock lock(&mutex_);
     Remember(streams_, stream);
   }
-  return stream->Start();
+  return stream->Start(context);
 }
 
 void SessionRpcs::GoAway() {
@@ -186,13 +194,13 @@ class BroadcastRpcs::SubscribeStream final : public BroadcastHub::Sink,
  public:
   explicit SubscribeStream(BroadcastRpcs& service) : service_(service) {}
 
-  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Start() {
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Start(grpc::CallbackServerContext* context) {
     service_.parts_.metrics.subscribe_streams.Increment();
     auto self = shared_from_this();
-    return stream_->Start({.on_read = [self](grpc::ByteBuffer& buffer) { self->OnRead(buffer); },
-                           .on_half_close = [self] { self->stream_->FinishWhenEmpty(); },
-                           .fill = [self](grpc::ByteBuffer& buffer) { return self->Fill(buffer); },
-                           .on_done = [self] { self->OnDone(); }});
+    return stream_->Start(context, {.on_read = [self](grpc::ByteBuffer& buffer) { self->OnRead(buffer); },
+                                    .on_half_close = [self] { self->stream_->FinishWhenEmpty(); },
+                                    .fill = [self](grpc::ByteBuffer& buffer) { return self->Fill(buffer); },
+                                    .on_done = [self] { self->OnDone(); }});
   }
 
   // On the core.
@@ -204,7 +212,10 @@ class BroadcastRpcs::SubscribeStream final : public BroadcastHub::Sink,
       waiting_bytes_ += part.size();
       slow_ = waiting_bytes_ > kMaxWaitingBytes;
       if (!slow_) waiting_.push_back(part);
-      if (slow_) waiting_.clear();
+      if (slow_) {
+        waiting_.clear();
+        waiting_bytes_ = 0;
+      }
     }
     if (!slow()) return stream_->Kick();
     service_.parts_.metrics.slow_subscribers.Increment();
@@ -252,8 +263,13 @@ class BroadcastRpcs::SubscribeStream final : public BroadcastHub::Sink,
     std::vector<grpc::Slice> parts;
     {
       absl::MutexLock lock(&mutex_);
-      parts.swap(waiting_);
-      waiting_bytes_ = 0;
+      std::size_t bytes = 0;
+      while (!waiting_.empty() && bytes < kMaxMessageBytes) {
+        bytes += waiting_.front().size();
+        parts.push_back(std::move(waiting_.front()));
+        waiting_.pop_front();
+      }
+      waiting_bytes_ -= bytes;
     }
     if (parts.empty()) return false;
     buffer = grpc::ByteBuffer(parts.data(), parts.size());
@@ -275,19 +291,20 @@ class BroadcastRpcs::SubscribeStream final : public BroadcastHub::Sink,
   absl::Mutex mutex_;
   bool slow_ ABSL_GUARDED_BY(mutex_) = false;
   std::size_t waiting_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::vector<grpc::Slice> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::deque<grpc::Slice> waiting_ ABSL_GUARDED_BY(mutex_);
 };
 
 BroadcastRpcs::BroadcastRpcs(ServiceParts parts, BroadcastHub& hub) : parts_(parts), hub_(hub) {}
 BroadcastRpcs::~BroadcastRpcs() = default;
 
-grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* BroadcastRpcs::Subscribe(grpc::CallbackServerContext*) {
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* BroadcastRpcs::Subscribe(
+    grpc::CallbackServerContext* context) {
   auto stream = std::make_shared<SubscribeStream>(*this);
   {
     absl::MutexLock lock(&mutex_);
     Remember(streams_, stream);
   }
-  return stream->Start();
+  return stream->Start(context);
 }
 
 void BroadcastRpcs::GoAway() {

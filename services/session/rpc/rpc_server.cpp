@@ -11,10 +11,12 @@ namespace sesior::session::rpc {
 namespace {
 
 bool IsLoopback(const std::string& listen) {
-  for (const char* prefix : {"unix:", "127.", "localhost:", "[::1]:"}) {
+  for (const char* prefix : {"unix:", "localhost:", "[::1]:"}) {
     if (listen.rfind(prefix, 0) == 0) return true;
   }
-  return false;
+  // Digits and dots only: "127.example.com" is a name, of any machine.
+  const std::string host = listen.substr(0, listen.rfind(':'));
+  return host.rfind("127.", 0) == 0 && host.find_first_not_of("0123456789.") == std::string::npos;
 }
 
 }  // namespace
@@ -47,9 +49,13 @@ absl::Status RpcServer::Start() {
   builder.RegisterService(&sessions_);
   builder.RegisterService(&broadcasts_);
   builder.RegisterService(&presence_);
-  server_ = builder.BuildAndStart();
-  if (server_ == nullptr) return absl::UnavailableError("cannot listen on " + listen_);
-  SetServing(serving_);
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (server == nullptr) return absl::UnavailableError("cannot listen on " + listen_);
+  {
+    absl::MutexLock lock(&mutex_);
+    server_ = std::move(server);
+    ReportHealth();
+  }
   const std::string addr =
       listen_.rfind("unix:", 0) == 0 ? listen_ : listen_.substr(0, listen_.rfind(':') + 1) + std::to_string(port_);
   telemetry::Log(telemetry::Level::kInfo, "listening", {{"name", "grpc"}, {"addr", addr}});
@@ -57,8 +63,14 @@ absl::Status RpcServer::Start() {
 }
 
 void RpcServer::SetServing(bool serving) {
+  absl::MutexLock lock(&mutex_);
   serving_ = serving;
+  ReportHealth();
+}
+
+void RpcServer::ReportHealth() {
   if (server_ == nullptr) return;
+  const bool serving = serving_ && !draining_;
   grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
   health->SetServingStatus(serving);
   for (const char* name : {"sesior.session.v1.SessionService", "sesior.broadcast.v1.BroadcastService",
@@ -68,21 +80,32 @@ void RpcServer::SetServing(bool serving) {
 }
 
 void RpcServer::Drain(std::chrono::steady_clock::time_point deadline) {
-  if (server_ == nullptr) return;
-  SetServing(false);
+  grpc::Server* server = nullptr;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (server_ == nullptr) return;
+    server = server_.get();
+    draining_ = true;
+    ReportHealth();
+  }
   exchange_.GoAway();
   sessions_.GoAway();
   broadcasts_.GoAway();
   const auto left = deadline - std::chrono::steady_clock::now();
-  server_->Shutdown(std::chrono::system_clock::now() +
-                    std::chrono::duration_cast<std::chrono::system_clock::duration>(left));
+  server->Shutdown(std::chrono::system_clock::now() +
+                   std::chrono::duration_cast<std::chrono::system_clock::duration>(left));
 }
 
 void RpcServer::Stop() {
-  if (server_ == nullptr) return;
-  server_->Shutdown(std::chrono::system_clock::now());
-  server_->Wait();
-  server_.reset();
+  std::unique_ptr<grpc::Server> server;
+  {
+    absl::MutexLock lock(&mutex_);
+    server = std::move(server_);
+  }
+  // Outside the lock: calls that end may ask the core, which may report health.
+  if (server == nullptr) return;
+  server->Shutdown(std::chrono::system_clock::now());
+  server->Wait();
 }
 
 }  // namespace sesior::session::rpc

@@ -1,14 +1,16 @@
 // RpcServer: the gRPC port: public services, the batched stream, health, reflection.
-// Health: "" and each package's service name are SERVING while SetServing(true), else NOT_SERVING; the port stays open.
+// Health: "" and each package's service name are SERVING while SetServing(true) and not draining, else NOT_SERVING; the
+//         port stays open.
 // Callers' roles: every caller on loopback counts as `admin`. Listening anywhere else needs credentials, which do not
 // exist yet; Start refuses it.
 // Threading: Start, Drain and Stop on the main thread; SetServing is thread-safe.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "services/session/rpc/exchange_service.hpp"
 #include "services/session/rpc/public_services.hpp"
 #include "sesior/runtime/run.hpp"
@@ -36,14 +38,18 @@ class RpcServer final : public runtime::Part {
   int port() const { return port_; }
 
  private:
+  void ReportHealth() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   const std::string listen_;
   ExchangeService exchange_;
   SessionRpcs sessions_;
   BroadcastRpcs broadcasts_;
   PresenceRpcs presence_;
   int port_ = 0;
-  std::atomic<bool> serving_{false};
-  std::unique_ptr<grpc::Server> server_;
+  absl::Mutex mutex_;
+  bool serving_ ABSL_GUARDED_BY(mutex_) = false;
+  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  std::unique_ptr<grpc::Server> server_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace sesior::session::rpc

@@ -1,13 +1,17 @@
 // ServerStream: one bidirectional gRPC stream from the server's side, for owners that batch. The owner keeps what
-// waits; whenever the last write is done the stream asks for all of it at once ("fill"). Ownership: keeps itself alive
-// until gRPC is done with it; owners hold a shared_ptr and may outlive that. Threading: Kick, Finish and
-// FinishWhenEmpty are thread-safe. Callbacks run on gRPC threads: reads one at a time, fills
-//            one at a time, on_done last and once. They must not block. Fill may also run inside Kick.
+// waits; whenever the last write is done the stream asks for all of it at once ("fill").
+// Ownership: keeps itself alive until gRPC is done with it; owners hold a shared_ptr and may outlive that.
+// Threading: Kick, Finish, FinishWhenEmpty and Abort are thread-safe. Callbacks run on gRPC threads: reads one at a
+//            time, fills one at a time, on_done last and once. They must not block. Fill may also run inside Kick.
+// Shutdown:  a status cannot pass a write that the client does not take: Finish gives it kFinishGrace, then the stream
+//            is cancelled.
 #pragma once
 
+#include <grpcpp/alarm.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -22,6 +26,8 @@ template <typename Request, typename Response>
 class ServerStream final : public grpc::ServerBidiReactor<Request, Response>,
                            public std::enable_shared_from_this<ServerStream<Request, Response>> {
  public:
+  static constexpr std::chrono::seconds kFinishGrace{2};
+
   struct Callbacks {
     absl::AnyInvocable<void(Request&)> on_read;
     // The client sends nothing more; answers may still be written. Call FinishWhenEmpty or Finish in time.
@@ -33,7 +39,11 @@ class ServerStream final : public grpc::ServerBidiReactor<Request, Response>,
   };
 
   // Returns the reactor to hand to gRPC.
-  grpc::ServerBidiReactor<Request, Response>* Start(Callbacks callbacks) {
+  grpc::ServerBidiReactor<Request, Response>* Start(grpc::CallbackServerContext* context, Callbacks callbacks) {
+    {
+      absl::MutexLock lock(&context_mutex_);
+      context_ = context;
+    }
     callbacks_ = std::move(callbacks);
     self_ = this->shared_from_this();
     this->StartSendInitialMetadata();  // at once: the client takes it as "the stream stands"
@@ -59,10 +69,23 @@ class ServerStream final : public grpc::ServerBidiReactor<Request, Response>,
   void Finish(grpc::Status status) ABSL_LOCKS_EXCLUDED(mutex_) {
     {
       absl::MutexLock lock(&mutex_);
-      if (finished_) return;
-      if (!finish_) finish_ = std::move(status);
+      if (finished_ || finish_) return;
+      finish_ = std::move(status);
+      if (writing_) {
+        // Weak: the alarm keeps its function, and the stream keeps the alarm.
+        alarm_.Set(std::chrono::system_clock::now() + kFinishGrace, [weak = this->weak_from_this()](bool is_due) {
+          const std::shared_ptr<ServerStream> self = is_due ? weak.lock() : nullptr;
+          if (self) self->Abort();
+        });
+      }
     }
     FinishIfIdle();
+  }
+
+  // Ends the stream at once, whatever is under way; the client sees CANCELLED.
+  void Abort() ABSL_LOCKS_EXCLUDED(context_mutex_) {
+    absl::MutexLock lock(&context_mutex_);
+    if (context_ != nullptr) context_->TryCancel();
   }
 
   // Ends the stream with OK as soon as nothing waits to be written.
@@ -131,12 +154,21 @@ class ServerStream final : public grpc::ServerBidiReactor<Request, Response>,
   void OnCancel() override { Finish(grpc::Status::CANCELLED); }
 
   void OnDone() override {
+    {
+      absl::MutexLock lock(&context_mutex_);
+      context_ = nullptr;
+    }
+    alarm_.Cancel();
     const std::shared_ptr<ServerStream> self = std::move(self_);
     callbacks_.on_done();
     callbacks_ = {};  // callbacks usually hold the owner, which holds this stream
   }
 
   Callbacks callbacks_;
+  // A mutex of its own: OnCancel, which takes the other, follows from TryCancel.
+  absl::Mutex context_mutex_;
+  grpc::CallbackServerContext* context_ ABSL_GUARDED_BY(context_mutex_) = nullptr;  // null when the stream is done
+  grpc::Alarm alarm_;
   Request request_;
   Response response_;
   std::shared_ptr<ServerStream> self_;

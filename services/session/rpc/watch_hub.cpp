@@ -44,6 +44,7 @@ WatchHub::WatchHub(SessionService& sessions, EventBus& bus, Executor& core, cons
 
 void WatchHub::Add(std::shared_ptr<Sink> sink, std::uint64_t watch_id, session::v1::SessionRef ref,
                    std::uint64_t known_revision) {
+  Remove(sink.get(), watch_id);
   SessionId id(ref.session_id());
   if (ref.has_cookie_header()) {
     const CookieReading reading = sessions_.ReadCookie(ref.cookie_header());

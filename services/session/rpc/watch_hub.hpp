@@ -32,6 +32,7 @@ class WatchHub {
 
   WatchHub(SessionService& sessions, EventBus& bus, Executor& core, const Clock& clock);
 
+  // A watch id that the sink uses already is taken over by the new watch.
   void Add(std::shared_ptr<Sink> sink, std::uint64_t watch_id, session::v1::SessionRef ref,
            std::uint64_t known_revision);
   void Remove(const Sink* sink, std::uint64_t watch_id);
