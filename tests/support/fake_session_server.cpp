@@ -21,12 +21,13 @@ template <typename Request, typename Response>
 class FakeStream : public std::enable_shared_from_this<FakeStream<Request, Response>> {
  public:
   template <typename OnRead, typename OnHalfClose>
-  grpc::ServerBidiReactor<Request, Response>* Start(OnRead on_read, OnHalfClose on_half_close) {
+  grpc::ServerBidiReactor<Request, Response>* Start(grpc::CallbackServerContext* context, OnRead on_read,
+                                                    OnHalfClose on_half_close) {
     auto self = this->shared_from_this();
-    return stream_->Start({.on_read = [self, on_read](Request& request) { on_read(*self, request); },
-                           .on_half_close = [self, on_half_close] { on_half_close(*self); },
-                           .fill = [self](Response& response) { return self->Fill(response); },
-                           .on_done = [self] { self->over_ = true; }});
+    return stream_->Start(context, {.on_read = [self, on_read](Request& request) { on_read(*self, request); },
+                                    .on_half_close = [self, on_half_close] { on_half_close(*self); },
+                                    .fill = [self](Response& response) { return self->Fill(response); },
+                                    .on_done = [self] { self->over_ = true; }});
   }
 
   void Put(Response response) {
@@ -158,12 +159,13 @@ class FakeSessionServer::Services {
    public:
     explicit ExchangeImpl(Services& all) : all_(all) {}
     grpc::ServerBidiReactor<internal::v1::ExchangeRequest, internal::v1::ExchangeResponse>* Exchange(
-        grpc::CallbackServerContext*) override {
+        grpc::CallbackServerContext* context) override {
       auto stream = std::make_shared<ExchangeStream>();
       absl::MutexLock lock(&all_.server_.mutex_);
       ++all_.server_.exchange_streams;
       all_.exchanges.push_back(stream);
       return stream->Start(
+          context,
           [this](ExchangeStream& self, const internal::v1::ExchangeRequest& request) {
             absl::MutexLock read_lock(&all_.server_.mutex_);
             all_.OnCalls(self, request);
@@ -184,12 +186,13 @@ class FakeSessionServer::Services {
    public:
     explicit SessionImpl(Services& all) : all_(all) {}
     grpc::ServerBidiReactor<session::v1::WatchSessionsRequest, WatchEvents>* WatchSessions(
-        grpc::CallbackServerContext*) override {
+        grpc::CallbackServerContext* context) override {
       auto stream = std::make_shared<WatchStream>();
       absl::MutexLock lock(&all_.server_.mutex_);
       ++all_.server_.watch_streams;
       all_.watches.push_back(stream);
       return stream->Start(
+          context,
           [this](WatchStream& self, const session::v1::WatchSessionsRequest& request) {
             absl::MutexLock read_lock(&all_.server_.mutex_);
             all_.OnWatches(self, request);
@@ -213,11 +216,12 @@ class FakeSessionServer::Services {
    public:
     explicit BroadcastImpl(Services& all) : all_(all) {}
     grpc::ServerBidiReactor<broadcast::v1::SubscribeRequest, broadcast::v1::SubscribeResponse>* Subscribe(
-        grpc::CallbackServerContext*) override {
+        grpc::CallbackServerContext* context) override {
       auto stream = std::make_shared<SubscribeStream>();
       absl::MutexLock lock(&all_.server_.mutex_);
       all_.subscriptions.push_back(stream);
       return stream->Start(
+          context,
           [this](SubscribeStream& self, const broadcast::v1::SubscribeRequest& request) {
             absl::MutexLock read_lock(&all_.server_.mutex_);
             all_.OnSubscribe(self, request);
