@@ -188,7 +188,7 @@ describe('the page', () => {
     await ann.live(1);
     await ann.named(name);
     await ann.online([name, other]);
-    system.startEnded();
+    await system.startEnded();
   });
 
   test('waits out an outage of Redis, and signs nobody out', { timeout: 60_000 }, async () => {
@@ -200,7 +200,7 @@ describe('the page', () => {
     await ann.page.reload();
     await ann.page.getByText('The session service is away').waitFor();
     await ann.shot('8-away');
-    system.startEnded();
+    await system.startEnded();
     await ann.named(name);
     await ann.live();
   });

@@ -57,7 +57,7 @@ describe('Redis away', { timeout: 120_000 }, () => {
       isAway(await users[0].browser.post('/logout'));
       const [error] = await users[0].peer.ask('user:rename', fresh());
       assert.equal(typeof error, 'string');
-      system.startEnded();
+      await system.startEnded();
       for (const { browser, name } of users) await untilWell(browser, name);
     });
     users.forEach(({ peer }) => peer.close());
@@ -70,7 +70,7 @@ describe('Redis away', { timeout: 120_000 }, () => {
     const opened = Peer.open(system.realtime[1], ann.browser.cookie).then((peer) => peer.close(), (error) => error);
     const outcome = await Promise.race([opened, untilAway(ann.browser)]);
     assert.notEqual(outcome?.message, 'Not authorized');
-    system.startEnded();
+    await system.startEnded();
     await untilWell(ann.browser, ann.name);
     await opened;
     ann.peer.close();
@@ -124,7 +124,7 @@ describe('the session service away', { ...onlySesior, timeout: 120_000 }, () => 
       isAway(await verify(users[0].browser));
       isAway(await new Browser(system.rest).register(fresh()));
       isAway(await users[0].browser.post('/logout'));
-      system.startEnded();
+      await system.startEnded();
       for (const { browser, name } of users) await untilWell(browser, name);
     });
     users.forEach(({ peer }) => peer.close());
@@ -137,7 +137,7 @@ describe('the session service away', { ...onlySesior, timeout: 120_000 }, () => 
       system.signal('session', 'SIGKILL', 0);
       for (const { browser, name } of users) await untilWell(browser, name);
     });
-    system.startEnded();
+    await system.startEnded();
     users.forEach(({ peer }) => peer.close());
   });
 });
@@ -149,7 +149,7 @@ describe('REST away', onlySesior, () => {
     await untouched(users, async () => {
       system.signal('rest', 'SIGKILL');
       await sayHello(users[0], users[1]);
-      system.startEnded();
+      await system.startEnded();
       await until('REST to be back', () => verify(users[0].browser).then((a) => a.status === 200, () => false));
     });
     users.forEach(({ peer }) => peer.close());

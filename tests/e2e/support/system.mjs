@@ -27,6 +27,14 @@ export const COMMAND = reference
   ? [process.execPath, join(root, 'tests/bench/node/run.mjs')]
   : [join(root, 'deploy/run'), '--no-build'];
 
+function exists(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 export class System {
   // The line of --json: rest, realtime, session, redis, pids.
   rest;
@@ -35,6 +43,7 @@ export class System {
   pids;
   #process;
   #dataDir;
+  #killed = [];
   #flags;
 
   static async start(flags = []) {
@@ -68,10 +77,14 @@ export class System {
   signal(kind, signal, index) {
     const pids = index === undefined ? this.pids[kind] : [this.pids[kind][index]];
     for (const pid of pids) process.kill(pid, signal);
+    if (signal === 'SIGKILL') this.#killed.push(...pids);
   }
 
-  // Asks the runner to start again what has ended.
-  startEnded() {
+  // Asks the runner to start again what has ended: once it has noticed the end of all that was killed, which is when
+  // their ids are gone. Asked sooner, it would find nothing to start.
+  async startEnded() {
+    await until('the runner to notice what was killed', () => !this.#killed.some(exists));
+    this.#killed = [];
     this.#process.kill('SIGUSR2');
   }
 
