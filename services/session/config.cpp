@@ -99,6 +99,7 @@ std::vector<std::string> Apply(const Raw& raw, Config& config) {
   for (const std::string& member : sessions.claimed_members) {
     if (IsReservedMember(member)) problems.push_back(absl::StrCat("--claimed-members: Express cannot load ", member));
   }
+  config.expiry_sweep.lease = 2 * config.expiry_sweep.interval;
   config.store.foreign_absolute_ttl = sessions.absolute_ttl;
 
   if (!IsLoopback(config.listen)) {
@@ -158,6 +159,8 @@ absl::StatusOr<config::Flags::Action> LoadConfig(int argc, const char* const* ar
             {60s, 24h * 366});
   flags.Add("lease-sweep", &config.lease_sweep, "how often expired leases of realtime replicas are looked for",
             {100ms, 60s});
+  flags.Add("expiry-sweep", &config.expiry_sweep.interval,
+            "sessions whose time is up are noticed at the latest so long after it", {100ms, 60s});
   flags.Add("stop-timeout", &config.stop_timeout, "time a stop may take", {100ms, 600s});
   flags.Add("log-level", &raw.log_level, "debug, info, warn or error");
   flags.Add("log-format", &raw.log_format, "text or json");

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "services/session/domain/expiry_sweeper.hpp"
 #include "services/session/domain/session_service.hpp"
 #include "services/session/redis/connection.hpp"
 #include "services/session/redis/redis_session_store.hpp"
@@ -20,6 +21,7 @@ struct Config {
   std::string ops_listen = "127.0.0.1:0";  // /metrics, /livez, /readyz
   std::chrono::milliseconds stop_timeout{10'000};
   std::chrono::milliseconds lease_sweep{1000};  // how often the leases of realtime replicas are looked at
+  ExpirySweeper::Options expiry_sweep;          // of sessions
   telemetry::Level log_level = telemetry::Level::kInfo;
   telemetry::LogFormat log_format = telemetry::LogFormat::kKeyValue;
   SessionOptions sessions;

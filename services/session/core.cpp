@@ -45,6 +45,12 @@ Core::Core(const Config& config, Metrics& metrics)
                   }),
       store_(client_, config.store, SystemClock()),
       presence_(client_, config.store, SystemClock()),
+      expiry_(client_, config.store, SystemClock()),
+      expiry_sweeper_(expiry_, executor_, config.expiry_sweep,
+                      [this](const ExpirySweep& swept) {
+                        metrics_.expired.Increment(swept.ended);
+                        metrics_.expiry_late.Observe(std::chrono::duration<double>(swept.late).count());
+                      }),
       sessions_(store_, executor_, SystemClock(), config.sessions) {}
 
 Core::~Core() { Stop(); }
@@ -54,6 +60,7 @@ absl::Status Core::Start() {
     client_.Start();
     subscriber_.Start();
     Sweep();
+    expiry_sweeper_.Start();
   });
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "core");

@@ -15,10 +15,12 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "services/session/config.hpp"
+#include "services/session/domain/expiry_sweeper.hpp"
 #include "services/session/domain/session_service.hpp"
 #include "services/session/metrics.hpp"
 #include "services/session/redis/asio_executor.hpp"
 #include "services/session/redis/client.hpp"
+#include "services/session/redis/redis_expiry_store.hpp"
 #include "services/session/redis/redis_presence_store.hpp"
 #include "services/session/redis/redis_session_store.hpp"
 #include "services/session/redis/subscriber.hpp"
@@ -62,6 +64,8 @@ class Core final : public runtime::Part {
   redis::Subscriber subscriber_;
   redis::RedisSessionStore store_;
   redis::RedisPresenceStore presence_;
+  redis::RedisExpiryStore expiry_;
+  ExpirySweeper expiry_sweeper_;
   SessionService sessions_;
   std::function<void(bool)> on_serving_;
   std::atomic<bool> serving_{false};

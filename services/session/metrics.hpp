@@ -10,13 +10,19 @@ struct Metrics {
       : redis_up(r.Gauge("sesior_session_redis_up", "1 while commands and subscriptions reach Redis.")),
         redis_lost(r.Counter("sesior_session_redis_connections_lost_total", "Connections to Redis lost or refused.")),
         redis_pending(r.Gauge("sesior_session_redis_pending", "Commands waiting for Redis.")),
-        swept(r.Counter("sesior_session_presence_swept_total",
-                        "Entries of replicas whose lease had expired, removed.")) {}
+        swept(
+            r.Counter("sesior_session_presence_swept_total", "Entries of replicas whose lease had expired, removed.")),
+        expired(r.Counter("sesior_session_expired_total", "Sessions found to be over by the sweep.")),
+        expiry_late(r.Histogram("sesior_session_expiry_late_seconds",
+                                "By how much the longest waiting entry of a sweep's batch was late.", {},
+                                {0.05, 0.1, 0.25, 0.5, 1, 2, 5, 30, 300})) {}
 
   telemetry::Gauge& redis_up;
   telemetry::Counter& redis_lost;
   telemetry::Gauge& redis_pending;
   telemetry::Counter& swept;
+  telemetry::Counter& expired;
+  telemetry::Histogram& expiry_late;
 };
 
 }  // namespace sesior::session

@@ -55,7 +55,7 @@ struct StoredSession {
 // How a step ended. What each carries is said at the calls.
 enum class StoreOutcome {
   kOk,
-  kMissing,   // no record
+  kMissing,   // no record; `end_reason` says how it ended when this step was the first to see that it had, else 0
   kGone,      // destroyed; `end_reason` says why
   kConflict,  // not the expected version; `session` is the present one
   kExists,    // creation: the id is in use or was

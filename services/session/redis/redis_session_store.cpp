@@ -53,6 +53,7 @@ absl::StatusOr<StoreReply> Parse(const Reply& reply) {
   StoreReply result;
   if (outcome == "MISSING") {
     result.outcome = StoreOutcome::kMissing;
+    result.end_reason = TombReason(at(1));
     return result;
   }
   if (outcome == "GONE") {

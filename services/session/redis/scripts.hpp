@@ -22,6 +22,7 @@ enum class ScriptId : std::size_t {
   kLeave,
   kList,
   kSweep,
+  kExpire,
   kCount,
 };
 

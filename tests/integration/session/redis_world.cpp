@@ -34,7 +34,8 @@ RedisConnections::RedisConnections(const RedisServer& server, session::redis::St
                   .silence_limit = std::chrono::milliseconds(1000)},
                  client, [](bool, const absl::Status&) {}),
       store(client, options, SystemClock()),
-      presence(client, options, SystemClock()) {
+      presence(client, options, SystemClock()),
+      expiry(client, options, SystemClock()) {
   client.Start();
   subscriber.Start();
 }

@@ -10,6 +10,7 @@
 
 #include "services/session/redis/asio_executor.hpp"
 #include "services/session/redis/client.hpp"
+#include "services/session/redis/redis_expiry_store.hpp"
 #include "services/session/redis/redis_presence_store.hpp"
 #include "services/session/redis/redis_session_store.hpp"
 #include "services/session/redis/subscriber.hpp"
@@ -41,6 +42,7 @@ struct RedisConnections {
   session::redis::Subscriber subscriber;
   session::redis::RedisSessionStore store;
   session::redis::RedisPresenceStore presence;
+  session::redis::RedisExpiryStore expiry;
 };
 
 // One for all tests of the program; flushed by each.

@@ -8,6 +8,12 @@ local KEPT_REQUESTS = 16
 
 local function num(value) return string.format('%.0f', value) end
 
+-- Redis's clock: the replicas' clocks may differ.
+local function clock_ms()
+  local time = call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
 -- Grows always, even when the sidecar was lost: see session_store.hpp.
 local function next_revision(previous, now)
   return num(math.max((tonumber(previous) or 0) + 1, tonumber(now)))
@@ -84,11 +90,66 @@ local function leave(ns, sid, replica, replid, now)
 end
 
 -- Claims.
-local function release_claims(list, sid)
+local function each_claim(list, sid, apply)
   for ns, value, _, nonce in string.gmatch(list or '', '([^\31]*)\31([^\31]*)\31([^\31]*)\31([^\30]*)\30') do
     local key = claim_key(ns, value)
-    if call('GET', key) == sid .. ' ' .. nonce then call('DEL', key) end
+    if call('GET', key) == sid .. ' ' .. nonce then apply(key) end
   end
+end
+
+local function release_claims(list, sid)
+  each_claim(list, sid, function(key) call('DEL', key) end)
+end
+
+local function keep_claims(list, sid, ttl)
+  each_claim(list, sid, function(key) call('PEXPIRE', key, num(ttl + META_SLACK_MS)) end)
+end
+
+-- Expiry. Every session has an entry in one of 64 sorted sets, at or before the moment it can end by itself; written
+-- when we make a session or first see it, and by the sweep. Touches leave it alone; a TTL made shorter lowers it.
+local LOOK_AGAIN_MS = 86400000  -- at a session without TTL
+
+local function expiry_key(sid)
+  return 'sesior:exp:{' .. tonumber(string.sub(redis.sha1hex(sid), 1, 2), 16) % 64 .. '}'
+end
+
+-- `ttl` -1: none; `absolute`: '0' or when it ends however busy.
+local function expiry_due(ttl, absolute)
+  local due = clock_ms() + (ttl >= 0 and ttl or LOOK_AGAIN_MS)
+  if absolute and absolute ~= '0' then due = math.min(due, tonumber(absolute)) end
+  return num(due)
+end
+
+local function expect_expiry(sid, ttl, absolute) call('ZADD', expiry_key(sid), expiry_due(ttl, absolute), sid) end
+local function lower_expiry(sid, ttl) call('ZADD', expiry_key(sid), 'LT', expiry_due(ttl), sid) end
+
+-- What a session leaves behind when it is over, other than its record, sidecar and tombstone.
+local function clear_up(sid, claims, replid, now)
+  release_claims(claims, sid)
+  for _, ns in ipairs(call('SMEMBERS', 'sesior:on:ns')) do
+    local entry = get_entry(ns, sid)
+    if entry then take_offline(ns, sid, entry, replid, now) end
+  end
+  call('ZREM', expiry_key(sid), sid)
+end
+
+local REASON_LOGOUT, REASON_EXPIRED = '1', '6'
+local VISIBILITY_MS = 30000
+
+-- The record is gone and no tombstone says why: its time was up, or, before its time, somebody deleted it (Express's
+-- logout). Clears up, tells everybody, gives the reason; nil where nothing was known of the session.
+local function lapse(keys, sid, replid, now)
+  local key, clock = expiry_key(sid), clock_ms()
+  local due, claims = call('ZSCORE', key, sid), call('HGET', keys.meta, 'k')
+  if not due and not claims then return nil end
+  -- The one write that a full Redis refuses comes first: then all is left to a later sweep.
+  local pushed = redis.pcall('ZADD', key, num(clock + VISIBILITY_MS), sid)
+  local reason = due and tonumber(due) > clock and REASON_LOGOUT or REASON_EXPIRED
+  if type(pushed) == 'table' and pushed.err then return reason end
+  clear_up(sid, claims or '', replid, now)
+  call('DEL', keys.meta)
+  call('PUBLISH', HINTS, 'end ' .. sid .. ' ' .. reason)
+  return reason
 end
 
 -- Request ids. Kept as lines "<id> <result>".
@@ -118,17 +179,12 @@ local function bury(keys, sid, state, tomb_text, reason, tomb_ms, replid, now)
   local ttl = tonumber(state.ttl)
   call('SET', keys.tomb, tomb_text, 'PX', num(math.max(ttl, tonumber(tomb_ms))))
   call('DEL', keys.sess, keys.meta)
-  release_claims(state.k, sid)
-  for _, ns in ipairs(call('SMEMBERS', 'sesior:on:ns')) do
-    local entry = get_entry(ns, sid)
-    if entry then take_offline(ns, sid, entry, replid, now) end
-  end
+  clear_up(sid, state.k, replid, now)
   call('PUBLISH', HINTS, 'end ' .. sid .. ' ' .. reason)
 end
 
 -- The state of a session, or nil and what to answer. Brings the sidecar up to date with what others wrote.
 -- env: sid, now, replid, absolute (ms a session seen for the first time may live; '0': no limit), tomb_ms.
-local REASON_EXPIRED = '6'
 local function load(keys, env)
   local tomb = call('GET', keys.tomb)
   if tomb then
@@ -136,7 +192,7 @@ local function load(keys, env)
     return nil, {'GONE', tomb}
   end
   local v = call('GET', keys.sess)
-  if not v then return nil, {'MISSING'} end
+  if not v then return nil, {'MISSING', lapse(keys, env.sid, env.replid, env.now) or ''} end
   local h = redis.sha1hex(v)
   local m = call('HMGET', keys.meta, 'h', 'r', 'f', 'c', 'a', 'i', 'u', 'k')
   local state = {v = v, h = h, r = m[2], f = m[3], c = m[4], a = m[5], i = m[6], u = m[7], k = m[8]}
@@ -146,9 +202,11 @@ local function load(keys, env)
     if env.absolute ~= '0' then state.a = num(tonumber(env.now) + tonumber(env.absolute)) end
     call('HSET', keys.meta, 'h', h, 'r', state.r, 'f', '1', 'c', state.c, 'a', state.a)
     if state.ttl > 0 then call('PEXPIRE', keys.meta, num(state.ttl + META_SLACK_MS)) end
+    expect_expiry(env.sid, state.ttl, state.a)
   elseif m[1] ~= h then
     state.r, state.f = next_revision(m[2], env.now), '1'
     call('HSET', keys.meta, 'h', h, 'r', state.r, 'f', '1')
+    if state.ttl > 0 then lower_expiry(env.sid, state.ttl) end
     call('PUBLISH', HINTS, 'up ' .. env.sid .. ' ' .. state.r)
   end
   if state.a ~= '0' and tonumber(state.a) <= tonumber(env.now) then

@@ -20,6 +20,7 @@ call('HSET', keys.meta, 'h', state.h, 'r', state.r, 'f', '0', 'c', state.c, 'a',
      'k', state.k)
 if rid ~= '' then call('HSET', keys.meta, 'q', with_request(keys.meta, rid, ARGV[7])) end
 call('PEXPIRE', keys.meta, num(ttl + META_SLACK_MS))
+expect_expiry(env.sid, ttl, state.a)
 local at = apply_moves(15, ttl)
 local epoch, offset = apply_announcement(at, env.sid, env.replid, env.now)
 return reply(state, 'OK', '', epoch, offset)

@@ -1,8 +1,7 @@
 -- KEYS sess meta tomb. ARGV sid now replid absolute tomb_ms, replica, namespace, key, value, joined, left, revision.
 local keys = {sess = KEYS[1], meta = KEYS[2], tomb = KEYS[3]}
 local sid, now, replid, replica, ns = ARGV[1], ARGV[2], ARGV[3], ARGV[6], ARGV[7]
-local time = call('TIME')
-local clock = time[1] * 1000 + math.floor(time[2] / 1000)
+local clock = clock_ms()
 local lease = call('ZSCORE', 'sesior:lease', replica)
 if not lease or tonumber(lease) <= clock then return {'LEASE'} end
 local tomb = call('GET', keys.tomb)

@@ -1,6 +1,5 @@
--- ARGV replica, ttl ms, peer address. Redis's own clock counts: the replicas' clocks may differ.
-local time = call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- ARGV replica, ttl ms, peer address.
+local now = clock_ms()
 local fresh = not call('ZSCORE', 'sesior:lease', ARGV[1])
 call('ZADD', 'sesior:lease', num(now + tonumber(ARGV[2])), ARGV[1])
 call('HSET', 'sesior:peer', ARGV[1], ARGV[2] .. ' ' .. ARGV[3])

@@ -25,6 +25,7 @@ if ARGV[19] == '1' then made.c = state.c end
 call('HSET', new.meta, 'h', made.h, 'r', made.r, 'f', '0', 'c', made.c, 'a', made.a, 'i', made.i, 'u', made.u, 'k', made.k)
 if rid ~= '' then call('HSET', new.meta, 'q', with_request(new.meta, rid, ARGV[7])) end
 call('PEXPIRE', new.meta, num(ttl + META_SLACK_MS))
+expect_expiry(sid, ttl, made.a)
 local at = apply_moves(20, ttl)
 if ARGV[19] == '1' then
   for _, ns in ipairs(call('SMEMBERS', 'sesior:on:ns')) do

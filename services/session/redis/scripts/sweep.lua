@@ -1,6 +1,5 @@
 -- ARGV now, replid, ms for which our connection has been well. Takes up to 100 entries of one replica whose lease is over.
-local time = call('TIME')
-local clock = time[1] * 1000 + math.floor(time[2] / 1000)
+local clock = clock_ms()
 for _, replica in ipairs(call('ZRANGEBYSCORE', 'sesior:lease', '-inf', num(clock), 'LIMIT', 0, 100)) do
   local length = string.match(call('HGET', 'sesior:peer', replica) or '', '^%d+') or '0'
   if tonumber(length) <= tonumber(ARGV[3]) then

@@ -7,16 +7,14 @@ if tomb then
   return {'GONE', tomb}
 end
 local ttl = call('PTTL', keys.sess)
-if ttl == -2 then return {'MISSING'} end
+if ttl == -2 then return {'MISSING', lapse(keys, sid, ARGV[3], ARGV[2]) or ''} end
 if ttl == -1 then return {'OK', '-1'} end
 local m = call('HMGET', keys.meta, 'a', 'k')
 if m[1] and m[1] ~= '0' then idle = math.min(idle, tonumber(m[1]) - now) end
 if idle < 1 then idle = 1 end
 call('PEXPIRE', keys.sess, num(idle))
 call('PEXPIRE', keys.meta, num(idle + META_SLACK_MS))
-for ns, value, _, nonce in string.gmatch(m[2] or '', '([^\31]*)\31([^\31]*)\31([^\31]*)\31([^\30]*)\30') do
-  local key = claim_key(ns, value)
-  if call('GET', key) == sid .. ' ' .. nonce then call('PEXPIRE', key, num(idle + META_SLACK_MS)) end
-end
+keep_claims(m[2], sid, idle)
+if idle < ttl then lower_expiry(sid, idle) end
 call('PUBLISH', HINTS, 'tt ' .. sid .. ' ' .. num(idle))
 return {'OK', num(idle)}

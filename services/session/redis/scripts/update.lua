@@ -12,6 +12,7 @@ if state.h ~= ARGV[8] or state.r ~= ARGV[9] then return reply(state, 'CONFLICT')
 local taken = check_moves(16)
 if taken then return taken end
 local has_record, has_claims, px = ARGV[10] == '1', ARGV[14] == '1', ARGV[13]
+local is_shorter = px ~= '' and state.ttl > tonumber(px)
 if px ~= '' and state.ttl > 0 then
   state.ttl = tonumber(px)
 elseif px ~= '' then
@@ -34,6 +35,7 @@ if has_record or has_claims then
 end
 if rid ~= '' then call('HSET', keys.meta, 'q', with_request(keys.meta, rid, ARGV[7])) end
 if state.ttl > 0 then call('PEXPIRE', keys.meta, num(state.ttl + META_SLACK_MS)) end
+if is_shorter then lower_expiry(env.sid, state.ttl) end
 local at = apply_moves(16, state.ttl)
 local presence = at + (ARGV[at] == '0' and 1 or 4)
 if ARGV[presence] == '1' then
