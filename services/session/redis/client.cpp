@@ -26,7 +26,8 @@ absl::Status ErrorStatus(std::string_view text) {
   if (std::find(kNotNow.begin(), kNotNow.end(), word) != kNotNow.end()) {
     return RedisUnavailable(absl::StrCat("Redis cannot do this now (", ToAbsl(word), ")"));
   }
-  if (word == "WRONGTYPE") return RecordCorrupt();
+  // No string under the record's key, or one that scripts/common.lua finds too long.
+  if (word == "WRONGTYPE" || word == "TOOLONG") return RecordCorrupt();
   return absl::InternalError(absl::StrCat("Redis: ", ToAbsl(text.substr(0, 200))));
 }
 

@@ -191,6 +191,29 @@ TEST(Outage, ReportsAKeyOfAnotherType) {
   EXPECT_EQ(world.server.Command({"HGET", "sess:odd", "a"}), "b");
 }
 
+TEST(Outage, ReportsARecordTooLongToBeReadButEndsIt) {
+  World world(false);
+  world.redis.AwaitReady();
+  const SessionId id("long");
+  const auto record = [](std::size_t bytes) {
+    const std::string head = R"({"cookie":{},"pad":")";
+    return head + std::string(bytes - head.size() - 2, 'x') + "\"}";
+  };
+  world.server.Command({"SET", "sess:long", record(3 << 20)});
+  EXPECT_TRUE(world.Get(id).ok());
+  world.server.Command({"SET", "sess:long", record((3 << 20) + 1)});
+  for (const absl::Status& status : {world.Get(id).status(), world.Patch(id, R"({"pad":null})").status()}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+    EXPECT_EQ(ReasonOf(status), "RECORD_CORRUPT");
+  }
+  EXPECT_EQ(world.server.Command({"STRLEN", "sess:long"}), std::to_string((3 << 20) + 1));
+  const DestroyRequest logout{.session = {id, {}}, .etag = {}, .reason = 1, .request_id = {}};
+  const absl::StatusOr<bool> ended =
+      world.redis.Await<bool>([&](auto done) { world.service.Destroy(logout, std::move(done)); });
+  EXPECT_TRUE(ended.ok() && *ended) << ended.status();
+  EXPECT_EQ(world.server.Command({"EXISTS", "sess:long"}), "0");
+}
+
 TEST(Outage, ChangesTheEpochOfBroadcastsWithEveryNewPrimary) {
   World world(false);
   world.redis.AwaitReady();

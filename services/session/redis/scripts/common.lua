@@ -5,6 +5,7 @@ local call = redis.call
 local HINTS = 'sesior:ev'
 local META_SLACK_MS = 86400000  -- a sidecar outlives its record by this, for sessions that Express alone keeps alive
 local KEPT_REQUESTS = 16
+local MAX_RECORD_BYTES = 3145728  -- what is longer would not fit in the 4 MiB that a gRPC client takes by default
 
 local function num(value) return string.format('%.0f', value) end
 
@@ -184,7 +185,8 @@ local function bury(keys, sid, state, tomb_text, reason, tomb_ms, replid, now)
 end
 
 -- The state of a session, or nil and what to answer. Brings the sidecar up to date with what others wrote.
--- env: sid, now, replid, absolute (ms a session seen for the first time may live; '0': no limit), tomb_ms.
+-- env: sid, now, replid, absolute (ms a session seen for the first time may live; '0': no limit), tomb_ms; any_size: the
+-- record may be longer than what is read.
 local function load(keys, env)
   local tomb = call('GET', keys.tomb)
   if tomb then
@@ -193,6 +195,7 @@ local function load(keys, env)
   end
   local v = call('GET', keys.sess)
   if not v then return nil, {'MISSING', lapse(keys, env.sid, env.replid, env.now) or ''} end
+  if #v > MAX_RECORD_BYTES and not env.any_size then return nil, {err = 'TOOLONG the record'} end
   local h = redis.sha1hex(v)
   local m = call('HMGET', keys.meta, 'h', 'r', 'f', 'c', 'a', 'i', 'u', 'k')
   local state = {v = v, h = h, r = m[2], f = m[3], c = m[4], a = m[5], i = m[6], u = m[7], k = m[8]}

@@ -1,6 +1,6 @@
 -- KEYS sess meta tomb. ARGV sid now replid absolute tomb_ms, request id, etag ('': any), reason.
 local keys = {sess = KEYS[1], meta = KEYS[2], tomb = KEYS[3]}
-local env = {sid = ARGV[1], now = ARGV[2], replid = ARGV[3], absolute = ARGV[4], tomb_ms = ARGV[5]}
+local env = {sid = ARGV[1], now = ARGV[2], replid = ARGV[3], absolute = ARGV[4], tomb_ms = ARGV[5], any_size = true}
 local rid, etag, reason = ARGV[6], ARGV[7], ARGV[8]
 local text = reason .. ' ' .. rid
 local state, failure = load(keys, env)
