@@ -81,6 +81,7 @@ void GetSession(session_client::SessionClient& sessions, Exchange exchange) {
     if (known && http::MatchesWeakly(*known, resolved.session().etag())) {
       response = http::Response(304);
       response.Add("Cache-Control", "private, no-cache").Add("ETag", resolved.session().etag());
+      if (!resolved.set_cookie().empty()) response.Add("Set-Cookie", resolved.set_cookie());
     }
     std::move(asked).Answer(std::move(response));
   });
