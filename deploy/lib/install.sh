@@ -10,8 +10,12 @@ run_packages=(
   libpistache-dev libwebsocketpp-dev libasio-dev libhiredis-dev libhttp-parser-dev rapidjson-dev libssl-dev zlib1g-dev
   libspdlog-dev libfmt-dev prometheus-cpp-dev redis-server util-linux
 )
-# What testing takes on top. ccache makes the second build fast; clang is for the fuzz build.
-test_packages=(libgtest-dev libgmock-dev ccache clang clang-format chromium procps curl)
+# What testing takes on top. ccache makes the second build fast; clang is for the fuzz build; python3-* are clients.
+# Benchmarks set SESIOR beside Nchan.
+test_packages=(
+  libgtest-dev libgmock-dev ccache clang clang-format chromium procps curl
+  python3-socketio python3-aiohttp python3-requests python3-websocket
+)
 
 # The oldest Node that our npm packages accept, and what is taken from npm where Debian's own is older.
 node_oldest=20

@@ -69,6 +69,11 @@ describe('handshake', () => {
     ['POST', 'EIO=4&transport=polling', 2, 'Bad handshake method'],
     ['PUT', 'EIO=4&transport=polling', 2, 'Bad handshake method'],
     ['GET', 'EIO=4&transport=websocket', 3, 'Bad request'],
+    // Several faults at once: the order in which they are looked for.
+    ['POST', 'EIO=3&transport=abc&sid=abc', 0, 'Transport unknown'],
+    ['GET', 'EIO=3&transport=websocket&sid=abc', 1, 'Session ID unknown'],
+    ['POST', 'EIO=3&transport=polling', 2, 'Bad handshake method'],
+    ['GET', 'EIO=3&transport=websocket', 3, 'Bad request'],
   ];
   for (const [method, query, code, message] of refusals) {
     test(`refuses ${method} ?${query} with code ${code}`, async () => {
@@ -78,6 +83,15 @@ describe('handshake', () => {
       assert.equal(body, `{"code":${code},"message":"${message}"}`);
     });
   }
+
+  test('refuses a page of elsewhere, with code 4: 403 by long-polling, 400 by WebSocket', async () => {
+    const headers = { origin: 'http://elsewhere.example' };
+    const { status, body } = await get(`${base}?EIO=4&transport=polling`, { headers });
+    assert.deepEqual([status, body], [403, '{"code":4,"message":"Forbidden"}']);
+    await assert.rejects(Socket.open(`${base}?EIO=4&transport=websocket`, { headers }), { status: 400, body: 'Forbidden' });
+    // The version is looked at after it.
+    assert.equal(JSON.parse((await get(`${base}?EIO=3&transport=polling`, { headers })).body).code, 4);
+  });
 
   test('refuses a request for the WebSocket of a polling session with code 3', async () => {
     const session = await Polling.open(base);
@@ -141,6 +155,14 @@ describe('long-polling', () => {
     const session = await Polling.open(base);
     await session.post('bAQIDBA==\x1e4text\x1eb');
     assert.equal((await get(session.url)).body, 'bAQIDBA==\x1e4text\x1eb');
+  });
+
+  // Ours has a bound, which is what may wait for a client; the reference has none.
+  test('answers one GET with all that is queued, however many', async () => {
+    const session = await Polling.open(base);
+    const many = Array.from({ length: 200 }, (_, i) => `4${i}${'a'.repeat(1000)}`);
+    for (let i = 0; i < many.length; i += 20) await session.post(many.slice(i, i + 20).join('\x1e'));
+    assert.deepEqual((await get(session.url)).body.split('\x1e'), many);
   });
 
   test('keeps the connection', async () => {
@@ -363,7 +385,21 @@ describe('heartbeat', () => {
     }
     assert.deepEqual(await session.poll(), ['2']);
     await sleep(PING_TIMEOUT + 60);
-    assert.equal((await get(session.url)).status, 400);
+    const { status, body } = await get(session.url);
+    assert.deepEqual([status, body], [400, '{"code":1,"message":"Session ID unknown"}']);
+  });
+
+  test('leaves an interval between a pong and the next ping', async () => {
+    const socket = await openSocket();
+    socket.showsPings = true;
+    socket.answersPings = false;
+    await socket.next('a ping');
+    await sleep(PING_TIMEOUT / 2);
+    const from = Date.now();
+    socket.send('3');
+    await socket.next('a ping');
+    assert.ok(Date.now() - from >= PING_INTERVAL - 20);
+    socket.close();
   });
 
   test('pings WebSockets and closes those that do not answer', async () => {
@@ -491,6 +527,16 @@ describe('upgrade', () => {
       assert.equal(answer.status, 400);
       assert.equal(JSON.parse(answer.body).code, 3);
     }
+    socket.close();
+  });
+
+  test('in the middle of a ping forgives the pong that is missing', async () => {
+    const session = await Polling.open(base);
+    assert.deepEqual(await session.poll(), ['2']);
+    const socket = await upgrade(session);
+    await sleep(450); // longer than the pong might have taken
+    socket.send('4still here');
+    assert.equal(await socket.next(), '4still here');
     socket.close();
   });
 

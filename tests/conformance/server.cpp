@@ -1,5 +1,6 @@
 // The application that the two official protocol suites expect: an Engine.IO echo at /engine.io/ on one port, and
-// Socket.IO at /socket.io/ on another. The same library as sesior-realtime, without sessions.
+// Socket.IO at /socket.io/ on another. The same library as sesior-realtime, without sessions. The namespace /clients is
+// not the suites': it has what client libraries are tried with.
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -14,14 +15,23 @@ namespace {
 
 using std::chrono::milliseconds;
 
-ServerOptions Options(std::string path, std::string port) {
+constexpr milliseconds kAnswerTimeout{5'000};
+
+struct Arguments {
+  std::string engineio_port;
+  std::string socketio_port;
+  milliseconds ping_interval{300};  // as the suites have it
+  milliseconds ping_timeout{200};
+};
+
+ServerOptions Options(const Arguments& arguments, std::string path, const std::string& port) {
   ServerOptions options;
   options.listen = "127.0.0.1:" + port;
   options.drain_delay = milliseconds(0);
   options.front.path = std::move(path);
   options.front.replica_name = "conformance";
-  options.engine.ping_interval = milliseconds(300);
-  options.engine.ping_timeout = milliseconds(200);
+  options.engine.ping_interval = arguments.ping_interval;
+  options.engine.ping_timeout = arguments.ping_timeout;
   options.engine.upgrade_timeout = milliseconds(1'000);
   options.engine.max_payload_bytes = 1'000'000;
   options.channel.max_message_bytes = options.channel.http.body_bytes = options.engine.max_payload_bytes;
@@ -35,29 +45,68 @@ class Echo final : public RawMessages {
   }
 };
 
+// The arguments of an event behind another name.
+hub::Json Renamed(std::string_view name, const hub::Event& event) {
+  const std::string args = event.args().text().substr(1);  // without the bracket
+  return hub::Json::Raw("[\"" + std::string(name) + "\"" + (args == "]" ? "" : ",") + args);
+}
+
 void SetUp(hub::Namespace& nsp) {
   nsp.OnConnect([](hub::Socket& socket) { socket.Emit("auth", socket.auth()); });
   nsp.On("message", [](hub::Socket& socket, const hub::Event& event) {
-    const std::string args = event.args().text().substr(1);  // without the bracket
-    socket.EmitArgs(hub::Json::Raw(R"(["message-back")" + std::string(args == "]" ? "" : ",") + args),
-                    event.attachments());
+    socket.EmitArgs(Renamed("message-back", event), event.attachments());
   });
   nsp.On("message-with-ack",
          [](hub::Socket&, const hub::Event& event) { event.reply().SendArgs(event.args(), event.attachments()); });
 }
 
-int Main(const std::string& engineio_port, const std::string& socketio_port) {
+void SetUpForClients(hub::Namespace& nsp) {
+  nsp.On("echo", [](hub::Socket& socket, const hub::Event& event) {
+    socket.EmitArgs(Renamed("echoed", event), event.attachments());
+  });
+  nsp.On("ask",
+         [](hub::Socket&, const hub::Event& event) { event.reply().SendArgs(event.args(), event.attachments()); });
+  // The server asks, and says what it was answered.
+  nsp.On("ask me", [](hub::Socket& socket, const hub::Event& event) {
+    socket.EmitWithAck(Renamed("question", event), kAnswerTimeout,
+                       [weak = socket.weak()](absl::StatusOr<const socketio::Packet*> answer) {
+                         const std::shared_ptr<hub::Socket> asker = weak.lock();
+                         if (!asker) return;
+                         if (!answer.ok()) return static_cast<void>(asker->Emit("not answered"));
+                         asker->Emit("answered", socketio::JsonValue((*answer)->data));
+                       });
+  });
+  nsp.On("join",
+         [](hub::Socket& socket, const hub::Event& event) { event.reply()(socket.Join(event.text(0).value_or(""))); });
+  nsp.On("leave", [](hub::Socket& socket, const hub::Event& event) {
+    socket.Leave(event.text(0).value_or(""));
+    event.reply()(true);
+  });
+  // say(room, what): to the others in the room; without a room: to all others.
+  nsp.On("say", [](hub::Socket& socket, const hub::Event& event) {
+    const std::optional<std::string> room = event.text(0);
+    (room ? socket.To(*room) : socket.Broadcast()).Emit("said", event.arg(1));
+  });
+  // kick(close): the server ends it, and with true the whole connection.
+  nsp.On("kick",
+         [](hub::Socket& socket, const hub::Event& event) { socket.Disconnect(event.arg(0).text() == "true"); });
+  nsp.On("count", [](hub::Socket&, const hub::Event& event) { event.reply()(event.arg_count()); });
+}
+
+int Main(const Arguments& arguments) {
   runtime::BlockSignals();
   LocalBus bus;
   Echo echo;
-  ServerOptions engineio_options = Options("/engine.io", engineio_port);
+  ServerOptions engineio_options = Options(arguments, "/engine.io", arguments.engineio_port);
   engineio_options.raw_messages = &echo;
   Server engineio(engineio_options, nullptr, bus);
-  Server socketio(Options("/socket.io", socketio_port), nullptr, bus);
+  Server socketio(Options(arguments, "/socket.io", arguments.socketio_port), nullptr, bus);
   bus.Start(socketio.hubs());
   for (hub::Hub* hub : socketio.hubs()) {
     SetUp(hub->Of("/"));
     SetUp(hub->Of("/custom"));
+    SetUpForClients(hub->Of("/clients"));
+    hub->Of("/stuck").Use([](hub::Socket&, hub::Next) {});  // never answers
   }
   return runtime::Run({&engineio, &socketio}, milliseconds(5'000));
 }
@@ -66,17 +115,28 @@ int Main(const std::string& engineio_port, const std::string& socketio_port) {
 }  // namespace sesior::realtime
 
 int main(int argc, char** argv) {
-  std::string engineio_port;
-  std::string socketio_port;
-  for (int i = 1; i + 1 < argc; i += 2) {
+  sesior::realtime::Arguments arguments;
+  bool good = argc % 2 == 1;
+  for (int i = 1; good && i + 1 < argc; i += 2) {
     const std::string_view flag = argv[i];
-    if (flag == "--engineio-port") engineio_port = argv[i + 1];
-    if (flag == "--socketio-port") socketio_port = argv[i + 1];
+    const std::string value = argv[i + 1];
+    if (flag == "--engineio-port") {
+      arguments.engineio_port = value;
+    } else if (flag == "--socketio-port") {
+      arguments.socketio_port = value;
+    } else if (flag == "--ping-interval-ms") {
+      arguments.ping_interval = std::chrono::milliseconds(std::atoi(argv[i + 1]));
+    } else if (flag == "--ping-timeout-ms") {
+      arguments.ping_timeout = std::chrono::milliseconds(std::atoi(argv[i + 1]));
+    } else {
+      good = false;
+    }
   }
-  if (argc != 5 || engineio_port.empty() || socketio_port.empty()) {
+  if (!good || arguments.engineio_port.empty() || arguments.socketio_port.empty()) {
     std::fprintf(stderr,
-                 "usage: conformance_server --engineio-port P --socketio-port Q   (0: any free port, see the log)\n");
+                 "usage: conformance_server --engineio-port P --socketio-port Q [--ping-interval-ms N] "
+                 "[--ping-timeout-ms N]   (port 0: any free one, see the log)\n");
     return 2;
   }
-  return sesior::realtime::Main(engineio_port, socketio_port);
+  return sesior::realtime::Main(arguments);
 }

@@ -9,9 +9,9 @@ const folder = join(dirname(fileURLToPath(import.meta.url)), '..');
 export const isReference = process.env.SESIOR_CONFORMANCE_TARGET === 'node';
 
 export class Target {
-  // Resolves once both ports answer.
-  static async start() {
-    const args = ['--engineio-port', '0', '--socketio-port', '0'];
+  // Resolves once both ports answer. `flags` beside those for the ports; `ports`: of the one that was there before.
+  static async start({ flags = [], ports = ['0', '0'] } = {}) {
+    const args = ['--engineio-port', ports[0], '--socketio-port', ports[1], ...flags];
     const child = isReference
       ? spawn(process.execPath, [join(folder, 'reference.mjs'), ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
       : spawn(join(folder, 'serve'), args, { stdio: ['ignore', 'ignore', 'pipe'] });
@@ -37,6 +37,14 @@ export class Target {
     this.lines = lines;
     this.engineio = `http://${engineio}/engine.io/`;
     this.socketio = `http://${socketio}/socket.io/`;
+    this.ports = [engineio, socketio].map((address) => address.split(':').at(-1));
+    this.origin = `http://${socketio}`;
+  }
+
+  // Without a goodbye to anybody.
+  async kill() {
+    this.child.kill('SIGKILL');
+    await this.exit;
   }
 
   // Fails when the server has ended by itself, or does not end well.
