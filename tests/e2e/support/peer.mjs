@@ -12,7 +12,7 @@ export class Peer {
   #seen = [];
   disconnected = null;  // the reason, once it has happened
 
-  // Resolves when connected; rejects with the CONNECT_ERROR's message.
+  // Resolves when connected; rejects with the CONNECT_ERROR's message, or when the connection is lost before.
   static open(url, cookie, options = {}) {
     const socket = io(url, {
       transports: ['websocket'],
@@ -24,6 +24,7 @@ export class Peer {
     return new Promise((resolve, reject) => {
       const peer = new Peer(socket);
       socket.once('connect', () => resolve(peer));
+      socket.once('disconnect', (reason) => reject(new Error(reason)));  // the connection was lost before the answer
       socket.once('connect_error', (error) => {
         socket.disconnect();
         reject(error);

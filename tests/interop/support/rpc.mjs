@@ -7,10 +7,10 @@ import * as grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../../../proto');
-const definition = loadSync(['sesior/session/v1/session.proto', 'sesior/internal/v1/status.proto'], {
+const definition = loadSync(['sesior/session/v1/session.proto', 'sesior/broadcast/v1/broadcast.proto', 'sesior/internal/v1/status.proto'], {
   includeDirs: [root], keepCase: true, longs: String, enums: String, defaults: true,
 });
-const { SessionService } = grpc.loadPackageDefinition(definition).sesior.session.v1;
+const { sesior } = grpc.loadPackageDefinition(definition);
 const DEADLINE_MS = 8000;
 const RECEIVE_BYTES = 16 << 20;
 
@@ -31,12 +31,15 @@ function detailsOf(error) {
 
 export class SessionRpc {
   #client;
+  #broadcasts;
 
   constructor(address) {
-    this.#client = new SessionService(address, grpc.credentials.createInsecure(), {
+    const options = {
       'grpc.max_receive_message_length': RECEIVE_BYTES, 'grpc.enable_retries': 0,
       'grpc.initial_reconnect_backoff_ms': 50, 'grpc.max_reconnect_backoff_ms': 500, 'grpc.use_local_subchannel_pool': 1,
-    });
+    };
+    this.#client = new sesior.session.v1.SessionService(address, grpc.credentials.createInsecure(), options);
+    this.#broadcasts = new sesior.broadcast.v1.BroadcastService(address, grpc.credentials.createInsecure(), options);
   }
 
   // Rejects with {code: 'DATA_LOSS', reason, fields, message}.
@@ -61,7 +64,19 @@ export class SessionRpc {
     throw new Error(`${method} was expected to fail, but answered ${JSON.stringify(response).slice(0, 200)}`);
   }
 
+  // Calls onDelivery({epoch, offset, broadcast}) for what a namespace is told from now on; resolves when the stream has ended.
+  subscribe(namespace, onDelivery) {
+    const stream = this.#broadcasts.Subscribe();
+    stream.on('data', ({ deliveries }) => deliveries.forEach(onDelivery));
+    stream.write({ replica_id: 'tests', add: [{ namespace }] });
+    return new Promise((resolve) => {
+      stream.on('error', resolve);
+      stream.on('end', resolve);
+    });
+  }
+
   close() {
     this.#client.close();
+    this.#broadcasts.close();
   }
 }
