@@ -1,8 +1,11 @@
 #include "sesior/grpc_status/grpc_status.hpp"
 
+#include <map>
 #include <string>
+#include <utility>
 
 #include "sesior/base/error.hpp"
+#include "sesior/base/error_metadata.hpp"
 
 namespace sesior::grpc_status {
 
@@ -39,6 +42,7 @@ internal::v1::Status ToProto(const absl::Status& status) {
     internal::v1::ErrorInfo info;
     info.set_reason(details.reason);
     info.set_domain("sesior");
+    for (const auto& [name, value] : MetadataOf(status)) (*info.mutable_metadata())[name] = value;
     if (!details.field.empty()) (*info.mutable_metadata())["field"] = details.field;
     Pack(info, "ErrorInfo", proto);
   }
@@ -48,6 +52,14 @@ internal::v1::Status ToProto(const absl::Status& status) {
     violation.set_field(details.field);
     violation.set_description(proto.message());
     Pack(bad_request, "BadRequest", proto);
+  }
+  if (status.code() == absl::StatusCode::kResourceExhausted && !details.reason.empty()) {
+    // google.rpc.QuotaFailure has the shape of BadRequest: a list of pairs, here of subject and description.
+    internal::v1::BadRequest quota_failure;
+    auto& violation = *quota_failure.add_field_violations();
+    violation.set_field(details.field.empty() ? "service" : details.field);
+    violation.set_description(proto.message());
+    Pack(quota_failure, "QuotaFailure", proto);
   }
   if (details.retry_after) {
     internal::v1::RetryInfo retry;
@@ -61,12 +73,14 @@ internal::v1::Status ToProto(const absl::Status& status) {
 absl::Status FromProto(const internal::v1::Status& proto) {
   if (proto.code() == 0) return absl::OkStatus();
   ErrorDetails details;
+  std::map<std::string, std::string> metadata;
   for (const google::protobuf::Any& any : proto.details()) {
     internal::v1::ErrorInfo info;
     internal::v1::BadRequest bad_request;
     internal::v1::RetryInfo retry;
     if (Unpack(any, "ErrorInfo", info)) {
       details.reason = info.reason();
+      metadata.insert(info.metadata().begin(), info.metadata().end());
     } else if (Unpack(any, "BadRequest", bad_request)) {
       if (bad_request.field_violations_size() > 0) details.field = bad_request.field_violations(0).field();
     } else if (Unpack(any, "RetryInfo", retry)) {
@@ -74,7 +88,10 @@ absl::Status FromProto(const internal::v1::Status& proto) {
                             std::chrono::milliseconds(retry.retry_delay().nanos() / 1'000'000);
     }
   }
-  return Error(ToCode(proto.code()), proto.message(), std::move(details));
+  absl::Status status = Error(ToCode(proto.code()), proto.message(), std::move(details));
+  metadata.erase("field");  // said by `details`
+  for (const auto& [name, value] : metadata) status = WithMetadata(std::move(status), name, value);
+  return status;
 }
 
 grpc::Status ToGrpc(const absl::Status& status) {

@@ -13,6 +13,7 @@
 #include "sesior/base/error.hpp"
 #include "sesior/base/status_macros.hpp"
 #include "sesior/base/string_view.hpp"
+#include "sesior/base/utf8.hpp"
 
 namespace sesior::session {
 
@@ -100,9 +101,40 @@ class Frame {
   std::optional<absl::flat_hash_map<std::string, std::size_t>> places_;
 };
 
-absl::Status PatchInvalid(std::string_view why) {
+constexpr char kWholePatch[] = "merge_patch_json";
+
+absl::Status PatchInvalid(std::string_view why, std::string field = kWholePatch) {
   return Error(absl::StatusCode::kInvalidArgument, absl::StrCat("merge patch: ", ToAbsl(why)),
-               {.reason = "INVALID_PATCH", .field = "merge_patch_json", .retry_after = {}});
+               {.reason = "INVALID_PATCH", .field = std::move(field), .retry_after = {}});
+}
+
+// The name of a member as an error may tell it; one that is long or no text counts as the patch as a whole.
+std::string FieldOf(const JsonMember& member) {
+  constexpr std::size_t kMaxFieldBytes = 64;
+  std::string name = DecodeJsonString(member.raw_name);
+  return name.empty() || name.size() > kMaxFieldBytes || !IsValidUtf8(name) ? kWholePatch : name;
+}
+
+absl::Status TooDeep(std::string_view patch, int max_depth) {
+  std::string field = kWholePatch;
+  if (const absl::StatusOr<std::vector<JsonMember>> members = JsonMembers(patch, kAnyDepth); members.ok()) {
+    const auto deep = std::find_if(members->begin(), members->end(), [max_depth](const JsonMember& member) {
+      return absl::IsOutOfRange(CheckJson(member.value, max_depth - 1));
+    });
+    if (deep != members->end()) field = FieldOf(*deep);
+  }
+  return PatchInvalid(absl::StrCat("\"", field, "\" nests deeper than ", max_depth, " levels"), field);
+}
+
+absl::Status TooLarge(const std::vector<JsonMember>& patch, std::size_t limit) {
+  const auto largest =
+      std::max_element(patch.begin(), patch.end(), [](const JsonMember& a, const JsonMember& b) {
+        return a.value.size() < b.value.size();
+      });
+  std::string field = largest == patch.end() ? kWholePatch : FieldOf(*largest);
+  return Error(absl::StatusCode::kResourceExhausted,
+               absl::StrCat("the session's record would exceed ", limit, " bytes (\"", field, "\")"),
+               {.reason = "RECORD_TOO_LARGE", .field = std::move(field), .retry_after = {}});
 }
 
 absl::Status CheckNames(const std::vector<JsonMember>& patch, const std::vector<std::string>& refused) {
@@ -156,14 +188,13 @@ absl::StatusOr<std::string> MergePatch(std::string_view record, std::string_view
   absl::StatusOr<std::vector<JsonMember>> target = JsonMembers(record, kAnyDepth);
   if (!target.ok()) return RecordCorrupt();
   absl::StatusOr<std::vector<JsonMember>> change = JsonMembers(patch, limits.max_patch_depth);
+  if (absl::IsOutOfRange(change.status())) return TooDeep(patch, limits.max_patch_depth);
   if (!change.ok()) return PatchInvalid(ToStd(change.status().message()));
   SESIOR_RETURN_IF_ERROR(CheckNames(*change, refused));
-  std::optional<std::string> result = Merge(*std::move(target), *std::move(change));
+  std::optional<std::string> result = Merge(*std::move(target), *change);
   if (!result) return std::string(record);
   if (result->size() > limits.max_result_bytes && result->size() > record.size()) {
-    return Error(absl::StatusCode::kResourceExhausted,
-                 absl::StrCat("the session's record would exceed ", limits.max_result_bytes, " bytes"),
-                 {.reason = "RECORD_TOO_LARGE", .field = "merge_patch_json", .retry_after = {}});
+    return TooLarge(*change, limits.max_result_bytes);
   }
   return *std::move(result);
 }

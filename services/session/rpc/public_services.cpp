@@ -4,7 +4,9 @@
 #include <map>
 #include <utility>
 
+#include "services/session/domain/errors.hpp"
 #include "services/session/rpc/server_stream.hpp"
+#include "sesior/base/error.hpp"
 #include "sesior/grpc_status/grpc_status.hpp"
 
 namespace sesior::session::rpc {
@@ -37,6 +39,11 @@ grpc::ServerUnaryReactor* Unary(const ServiceParts& parts, grpc::CallbackServerC
     });
   });
   return reactor;
+}
+
+grpc::Status TooMany(std::string reason, std::string_view message) {
+  return grpc_status::ToGrpc(Error(absl::StatusCode::kResourceExhausted, message,
+                                   {.reason = std::move(reason), .field = {}, .retry_after = {}}));
 }
 
 // The live streams of a service, for GoAway.
@@ -101,7 +108,7 @@ class SessionRpcs::WatchStream final : public WatchHub::Sink, public std::enable
         // Refusals wait for the client without a watch behind them: they count too.
         if (self->service_.hub_.WatchesOf(self.get()) >= kMaxWatches || self->CountWaiting() >= kMaxWatches) {
           return self->stream_->Finish(
-              grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many watches on one stream (limit 200000)"));
+              TooMany("TOO_MANY_WATCHES", "too many watches on one stream (limit 200000)"));
         }
         self->service_.hub_.Add(self, add.watch_id(), std::move(*add.mutable_session()), add.known_revision());
       }
@@ -219,8 +226,8 @@ class BroadcastRpcs::SubscribeStream final : public BroadcastHub::Sink,
     }
     if (!slow()) return stream_->Kick();
     service_.parts_.metrics.slow_subscribers.Increment();
-    stream_->Finish(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
-                                 "the subscriber does not keep up (limit 8 MiB); resume by position"));
+    stream_->Finish(
+        TooMany("SLOW_SUBSCRIBER", "the subscriber does not keep up (limit 8 MiB); resume by position"));
   }
 
   void GoAway() {
@@ -249,7 +256,7 @@ class BroadcastRpcs::SubscribeStream final : public BroadcastHub::Sink,
         }
         if (!add.namespace_().starts_with('/')) {
           return self->stream_->Finish(
-              grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "add.namespace must begin with \"/\""));
+              grpc_status::ToGrpc(InvalidField("add.namespace", "must begin with /")));
         }
         self->service_.hub_.Add(self, add.namespace_(), add.after());
       }

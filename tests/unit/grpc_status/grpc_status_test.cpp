@@ -2,6 +2,7 @@
 
 #include "gtest/gtest.h"
 #include "sesior/base/error.hpp"
+#include "sesior/base/error_metadata.hpp"
 
 namespace sesior::grpc_status {
 namespace {
@@ -53,6 +54,27 @@ TEST(GrpcStatus, UsesTheNamesThatOtherLanguagesKnow) {
   EXPECT_EQ(proto.details(0).type_url(), "type.googleapis.com/google.rpc.ErrorInfo");
   EXPECT_EQ(proto.details(1).type_url(), "type.googleapis.com/google.rpc.BadRequest");
   EXPECT_EQ(proto.details(2).type_url(), "type.googleapis.com/google.rpc.RetryInfo");
+}
+
+TEST(GrpcStatus, CarriesMetadataOverBothWires) {
+  absl::Status sent = Error(StatusCode::kAborted, "x", {.reason = "R", .field = "etag", .retry_after = {}});
+  sent = WithMetadata(WithMetadata(std::move(sent), "current_etag", "\"abc\""), "tries", "8");
+  for (const absl::Status& got : {FromProto(ToProto(sent)), FromGrpc(ToGrpc(sent))}) {
+    EXPECT_EQ(MetadataOf(got), (std::map<std::string, std::string>{{"current_etag", "\"abc\""}, {"tries", "8"}}));
+    EXPECT_EQ(DetailsOf(got).field, "etag");
+  }
+  EXPECT_TRUE(MetadataOf(absl::OkStatus()).empty());
+}
+
+TEST(GrpcStatus, SaysWhatIsExhausted) {
+  const internal::v1::Status proto = ToProto(Error(StatusCode::kResourceExhausted, "too many",
+                                                   {.reason = "R", .field = "device.address", .retry_after = {}}));
+  ASSERT_EQ(proto.details_size(), 3);
+  EXPECT_EQ(proto.details(2).type_url(), "type.googleapis.com/google.rpc.QuotaFailure");
+  internal::v1::BadRequest same_shape;
+  ASSERT_TRUE(same_shape.ParseFromString(proto.details(2).value()));
+  EXPECT_EQ(same_shape.field_violations(0).field(), "device.address");
+  EXPECT_EQ(same_shape.field_violations(0).description(), "too many");
 }
 
 TEST(GrpcStatus, SurvivesDetailsThatAreGarbage) {

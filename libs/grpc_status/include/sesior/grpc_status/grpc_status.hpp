@@ -1,7 +1,7 @@
 // The one mapping between absl::Status with its ErrorDetails (base/error.hpp) and the two ways a status crosses gRPC:
 // as grpc::Status with google.rpc details (unary rpcs), and as sesior.internal.v1.Status (batched stream).
-// Codes are equal by number. Reason, field and wait travel as google.rpc.ErrorInfo, BadRequest and RetryInfo, so that
-// clients in other languages read them with their own classes.
+// Codes are equal by number. Reason and metadata, field and wait travel as google.rpc.ErrorInfo, BadRequest and
+// RetryInfo, what is exhausted as QuotaFailure, so that clients in other languages read them with their own classes.
 // Threading: immutable functions, thread-safe.
 #pragma once
 
