@@ -321,6 +321,14 @@ TEST(Session, ShowsTheOwnRecordWithItsETag) {
   answer = world.Take();
   EXPECT_EQ(answer.status, 304);
   EXPECT_EQ(answer.Header("ETag"), "\"v1\"");
+
+  world.Send("GET", "/session", {{"Cookie", kCookie}, {"If-None-Match", "\"v1\""}});
+  v1::ResolveCookieResponse due = Resolved("{}");
+  due.set_set_cookie("connect.sid=new");
+  world.sessions.resolve_cookie.Take().Answer(due);
+  answer = world.Take();
+  EXPECT_EQ(answer.status, 304);
+  EXPECT_EQ(answer.Header("Set-Cookie"), "connect.sid=new") << "a cookie that is due waits for no change";
 }
 
 TEST(Session, Is401WithoutOne) {
