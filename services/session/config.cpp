@@ -1,5 +1,6 @@
 #include "services/session/config.hpp"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -13,6 +14,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr std::int64_t kNoAddressLimit = 1'000'000;
+
 // What the command line says, before it becomes values of our own types.
 struct Raw {
   std::string redis_url = "redis://127.0.0.1:6379";
@@ -22,6 +25,10 @@ struct Raw {
   std::string same_site;
   std::string priority;
   std::int64_t max_record_bytes = 64 << 10;
+  std::int64_t max_patch_depth = 32;
+  std::int64_t create_rate = 10'000;
+  std::int64_t create_rate_per_address = kNoAddressLimit;
+  std::string foreign_conflict = "reapply";
   std::string log_level = "info";
   std::string log_format = "text";
 };
@@ -42,20 +49,20 @@ std::vector<std::string> CookieProblems(const CookieAttributes& cookie) {
                                     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") != std::string::npos) {
     problems.push_back("--cookie-name: must be a token");
   }
-  for (const auto& [flag, text] :
-       {std::pair("--cookie-path", cookie.path), std::pair("--cookie-domain", cookie.domain)}) {
-    for (const char c : text) {
-      if (c <= ' ' || c > '~' || c == ';') {
-        problems.push_back(absl::StrCat(flag, ": holds a character that cannot stand in a cookie"));
-        break;
-      }
-    }
+  if (std::any_of(cookie.path.begin(), cookie.path.end(), [](char c) { return c <= ' ' || c > '~' || c == ';'; })) {
+    problems.push_back("--cookie-path: holds a character that cannot stand in a cookie");
+  }
+  if (cookie.domain.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") !=
+      std::string::npos) {
+    problems.push_back("--cookie-domain: must be a host name of letters, digits, - and .");
   }
   if (!absl::StartsWith(cookie.path, "/")) problems.push_back("--cookie-path: must begin with /");
-  if (absl::StartsWith(cookie.name, "__Secure-") && !cookie.secure) {
+  // Browsers take these prefixes in any case.
+  if (absl::StartsWithIgnoreCase(cookie.name, "__Secure-") && !cookie.secure) {
     problems.push_back("--cookie-name: __Secure- needs --cookie-secure");
   }
-  if (absl::StartsWith(cookie.name, "__Host-") && (!cookie.secure || cookie.path != "/" || !cookie.domain.empty())) {
+  if (absl::StartsWithIgnoreCase(cookie.name, "__Host-") &&
+      (!cookie.secure || cookie.path != "/" || !cookie.domain.empty())) {
     problems.push_back("--cookie-name: __Host- needs --cookie-secure, --cookie-path / and no --cookie-domain");
   }
   if (cookie.same_site == CookieAttributes::SameSite::kNone && !cookie.secure) {
@@ -95,6 +102,15 @@ std::vector<std::string> Apply(const Raw& raw, Config& config) {
     problems.push_back("--cookie-priority: must be low, medium or high");
   }
   for (std::string& problem : CookieProblems(sessions.cookie)) problems.push_back(std::move(problem));
+  if (!Choose<ForeignConflict>({{"reapply", ForeignConflict::kReapply}, {"report", ForeignConflict::kReport}},
+                               raw.foreign_conflict, sessions.foreign_conflict)) {
+    problems.push_back("--foreign-conflict: must be reapply or report");
+  }
+  sessions.create_limits.per_second = raw.create_rate;
+  if (raw.create_rate_per_address < kNoAddressLimit) {
+    sessions.create_limits.per_address_per_minute = raw.create_rate_per_address;
+  }
+  sessions.merge.max_patch_depth = static_cast<int>(raw.max_patch_depth);
   sessions.merge.max_result_bytes = static_cast<std::size_t>(raw.max_record_bytes);
   for (const std::string& member : sessions.claimed_members) {
     if (IsReservedMember(member)) problems.push_back(absl::StrCat("--claimed-members: Express cannot load ", member));
@@ -136,7 +152,10 @@ absl::StatusOr<config::Flags::Action> LoadConfig(int argc, const char* const* ar
   flags.Add("redis-timeout", &raw.redis_timeout, "a connection that answers nothing for so long is given up",
             {100ms, 60s});
   flags.Add("redis-key-prefix", &config.store.key_prefix, "connect-redis's `prefix`");
-  flags.AddSecret("cookie-secret", &raw.secrets, "express-session's secrets: the first signs, any verifies");
+  flags.AddSecret("cookie-secret", &raw.secrets, &config.secret_file,
+                  "express-session's secrets: the first signs, any verifies; a file is read again when it changes");
+  flags.Add("cookie-secret-reload", &config.secret_reload, "how often the file of the secrets is looked at",
+            {50ms, 1h});
   flags.Add("cookie-name", &cookie.name, "name of the session cookie");
   flags.Add("cookie-path", &cookie.path, "Path of the cookie");
   flags.Add("cookie-domain", &cookie.domain, "Domain of the cookie; empty: the host that set it");
@@ -146,6 +165,7 @@ absl::StatusOr<config::Flags::Action> LoadConfig(int argc, const char* const* ar
   flags.Add("cookie-secure", &cookie.secure, "send the cookie over HTTPS only");
   flags.Add("cookie-partitioned", &cookie.partitioned, "a cookie jar per top-level site");
   flags.Add("cookie-same-site", &raw.same_site, "lax, strict or none; empty: not said");
+  flags.Add("cookie-rolling", &config.sessions.rolling, "answer every request with a new cookie (rolling)");
   flags.Add("cookie-priority", &raw.priority, "low, medium or high; empty: not said");
   flags.Add("session-ttl", &config.sessions.default_ttl,
             "idle limit of sessions without a cookie age (connect-redis's ttl)", {1s, 24h * 366});
@@ -154,6 +174,12 @@ absl::StatusOr<config::Flags::Action> LoadConfig(int argc, const char* const* ar
   flags.Add("touch-interval", &config.sessions.touch_interval, "a session's TTL is renewed at most so often",
             {1s, 24h});
   flags.Add("max-record-bytes", &raw.max_record_bytes, "longest record that a patch may make", {1024, 1 << 20});
+  flags.Add("max-patch-depth", &raw.max_patch_depth, "levels of objects and arrays that a patch may have", {1, 128});
+  flags.Add("create-rate", &raw.create_rate, "sessions a second that this replica makes at most", {1, 1'000'000});
+  flags.Add("create-rate-per-address", &raw.create_rate_per_address,
+            "sessions a minute that one client address may make; 1000000: not limited", {1, kNoAddressLimit});
+  flags.Add("foreign-conflict", &raw.foreign_conflict,
+            "a claimed member that Express sets back from a stale copy: reapply it, or only report");
   flags.Add("claimed-members", &config.sessions.claimed_members, "members that only a claim may set");
   flags.Add("tombstone-ttl", &config.store.tombstone, "how long, at least, an ended session cannot be brought back",
             {60s, 24h * 366});

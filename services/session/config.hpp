@@ -20,6 +20,8 @@ struct Config {
   std::string listen = "127.0.0.1:7100";   // gRPC; port 0: any free one
   std::string ops_listen = "127.0.0.1:0";  // /metrics, /livez, /readyz
   std::chrono::milliseconds stop_timeout{10'000};
+  std::string secret_file;  // where sessions.secrets came from, looked at again and again; empty: from no file
+  std::chrono::milliseconds secret_reload{2000};
   std::chrono::milliseconds lease_sweep{1000};  // how often the leases of realtime replicas are looked at
   ExpirySweeper::Options expiry_sweep;          // of sessions
   telemetry::Level log_level = telemetry::Level::kInfo;

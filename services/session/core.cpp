@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include <utility>
+
 #include "absl/time/time.h"
 #include "sesior/telemetry/log.hpp"
 
@@ -51,7 +53,12 @@ Core::Core(const Config& config, Metrics& metrics)
                         metrics_.expired.Increment(swept.ended);
                         metrics_.expiry_late.Observe(std::chrono::duration<double>(swept.late).count());
                       }),
-      sessions_(store_, executor_, SystemClock(), config.sessions) {}
+      sessions_(store_, executor_, SystemClock(), config.sessions),
+      secret_reload_(config.secret_reload) {
+  if (config.secret_file.empty()) return;
+  secret_file_.emplace(config.secret_file, config.sessions.secrets, metrics.secrets_loaded, metrics.secrets_refused,
+                       [this](const std::vector<std::string>& secrets) { sessions_.SetSecrets(secrets); });
+}
 
 Core::~Core() { Stop(); }
 
@@ -61,6 +68,7 @@ absl::Status Core::Start() {
     subscriber_.Start();
     Sweep();
     expiry_sweeper_.Start();
+    if (secret_file_) LookAtSecrets();
   });
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "core");
@@ -106,7 +114,31 @@ void Core::Judge() {
   if (on_serving_) on_serving_(now);
 }
 
+void Core::LookAtSecrets() {
+  secret_file_->Look();
+  executor_.After(secret_reload_, [this] { LookAtSecrets(); });
+}
+
+void Core::CountRules() {
+  const SessionCounts& now = sessions_.counts();
+  const auto add = [&](std::uint64_t SessionCounts::*count, telemetry::Counter& metric) {
+    const std::uint64_t more = now.*count - std::exchange(counted_.*count, now.*count);
+    if (more > 0) metric.Increment(static_cast<double>(more));
+    return more;
+  };
+  const std::uint64_t revived = add(&SessionCounts::revived, metrics_.revived);
+  const std::uint64_t mended = add(&SessionCounts::overwrites_mended, metrics_.overwrites_mended);
+  const std::uint64_t reported = add(&SessionCounts::overwrites_reported, metrics_.overwrites_reported);
+  if (revived + mended + reported > 0) {
+    Log(Level::kWarn, "stale_foreign_writes", {{"revived", revived}, {"mended", mended}, {"reported", reported}});
+  }
+  const std::uint64_t refused = add(&SessionCounts::creates_over_rate, metrics_.creates_refused_service) +
+                                add(&SessionCounts::creates_over_address_rate, metrics_.creates_refused_address);
+  if (refused > 0) Log(Level::kWarn, "creates_refused", {{"count", refused}});
+}
+
 void Core::Sweep() {
+  CountRules();
   metrics_.redis_pending.Set(client_.pending());
   const auto again = [this](std::chrono::milliseconds pause) { executor_.After(pause, [this] { Sweep(); }); };
   if (!serving()) return again(lease_sweep_);

@@ -24,6 +24,7 @@
 #include "services/session/redis/redis_presence_store.hpp"
 #include "services/session/redis/redis_session_store.hpp"
 #include "services/session/redis/subscriber.hpp"
+#include "services/session/secret_file.hpp"
 #include "sesior/runtime/run.hpp"
 
 namespace sesior::session {
@@ -53,6 +54,8 @@ class Core final : public runtime::Part {
   void OnClientDown(const absl::Status& why, bool fatal);
   void Judge();
   void Sweep();
+  void CountRules();
+  void LookAtSecrets();
 
   const std::chrono::milliseconds lease_sweep_;
   Metrics& metrics_;
@@ -67,6 +70,9 @@ class Core final : public runtime::Part {
   redis::RedisExpiryStore expiry_;
   ExpirySweeper expiry_sweeper_;
   SessionService sessions_;
+  SessionCounts counted_;  // of sessions_, as far as the metrics have it
+  std::optional<SecretFile> secret_file_;
+  const std::chrono::milliseconds secret_reload_;
   std::function<void(bool)> on_serving_;
   std::atomic<bool> serving_{false};
   std::chrono::steady_clock::time_point serving_since_;

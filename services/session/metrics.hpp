@@ -15,7 +15,22 @@ struct Metrics {
         expired(r.Counter("sesior_session_expired_total", "Sessions found to be over by the sweep.")),
         expiry_late(r.Histogram("sesior_session_expiry_late_seconds",
                                 "By how much the longest waiting entry of a sweep's batch was late.", {},
-                                {0.05, 0.1, 0.25, 0.5, 1, 2, 5, 30, 300})) {}
+                                {0.05, 0.1, 0.25, 0.5, 1, 2, 5, 30, 300})),
+        secrets_loaded(
+            r.Counter("sesior_session_secret_reloads_total", "Changes of the secrets' file.", {{"result", "loaded"}})),
+        secrets_refused(
+            r.Counter("sesior_session_secret_reloads_total", "Changes of the secrets' file.", {{"result", "refused"}})),
+        revived(r.Counter("sesior_session_revived_total",
+                          "Records that a late foreign write brought back after their session had ended, removed.")),
+        overwrites_mended(r.Counter("sesior_session_stale_overwrites_total",
+                                    "Members set back by a stale copy of a foreign writer.", {{"action", "mended"}})),
+        overwrites_reported(r.Counter("sesior_session_stale_overwrites_total",
+                                      "Members set back by a stale copy of a foreign writer.",
+                                      {{"action", "reported"}})),
+        creates_refused_service(r.Counter("sesior_session_creates_refused_total",
+                                          "Sessions not made over a limit of rate.", {{"limit", "service"}})),
+        creates_refused_address(r.Counter("sesior_session_creates_refused_total",
+                                          "Sessions not made over a limit of rate.", {{"limit", "address"}})) {}
 
   telemetry::Gauge& redis_up;
   telemetry::Counter& redis_lost;
@@ -23,6 +38,13 @@ struct Metrics {
   telemetry::Counter& swept;
   telemetry::Counter& expired;
   telemetry::Histogram& expiry_late;
+  telemetry::Counter& secrets_loaded;
+  telemetry::Counter& secrets_refused;
+  telemetry::Counter& revived;
+  telemetry::Counter& overwrites_mended;
+  telemetry::Counter& overwrites_reported;
+  telemetry::Counter& creates_refused_service;
+  telemetry::Counter& creates_refused_address;
 };
 
 }  // namespace sesior::session

@@ -27,7 +27,7 @@ InMemorySessionStore::Value* InMemorySessionStore::Live(const SessionId& id) {
 
 std::optional<StoredSession> InMemorySessionStore::Load(const SessionId& id, StoreReply& reply) {
   if (const auto tomb = tombs_.find(id.text()); tomb != tombs_.end()) {
-    records.erase(id.text());
+    reply.revived = records.erase(id.text()) > 0;
     reply.outcome = StoreOutcome::kGone;
     reply.end_reason = tomb->second.reason;
     return std::nullopt;
@@ -189,6 +189,7 @@ void InMemorySessionStore::Update(session::StoreUpdate update, Done<StoreReply> 
       }
       if (update.ttl && value.expires_ms >= 0) value.expires_ms = clock_.WallMillis() + update.ttl->count();
       if (update.effects.claims) meta.state.claims = *update.effects.claims;
+      if (update.recent) meta.state.recent = *update.recent;
       if (update.record || update.effects.claims) meta.state.revision = NextRevision(meta.state.revision);
       Remember(meta, update.effects);
       ApplyMoves(update.effects.claim_moves);
@@ -247,6 +248,7 @@ void InMemorySessionStore::Destroy(SessionId id, std::string etag, int reason, s
     if (const std::optional<StoredSession> state = Load(id, reply)) {
       if (!etag.empty() && etag != state->etag) {
         reply.outcome = StoreOutcome::kConflict;
+        reply.session = *state;
       } else {
         Bury(id, reason, request_id);
       }

@@ -10,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "sesior/base/error.hpp"
+#include "sesior/base/error_metadata.hpp"
 #include "sesior/base/ids.hpp"
 #include "tests/support/session_world.hpp"
 
@@ -23,6 +24,7 @@ using std::chrono_literals::operator""min;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 
 SessionOptions TestSessionOptions() {
   SessionOptions options;
@@ -101,6 +103,9 @@ class SessionRules : public ::testing::Test {
   absl::StatusOr<ResolveResult> Resolve(std::string header, bool touch = false) {
     return world_->Await<ResolveResult>(
         [&](auto done) { world_->service().Resolve(std::move(header), touch, std::move(done)); });
+  }
+  absl::StatusOr<TouchResult> Touch(const SessionId& id) {
+    return world_->Await<TouchResult>([&](auto done) { world_->service().Touch({id, {}}, std::move(done)); });
   }
   static std::string Etag(const SessionResult& result) { return absl::StrCat("\"", result.session.stored.etag, "\""); }
 
@@ -207,6 +212,7 @@ TEST_F(SessionRules, ChangesOneVersionOnlyWhenAskedTo) {
   const absl::Status status = Update(request).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
   EXPECT_EQ(ReasonOf(status), "ETAG_MISMATCH");
+  EXPECT_EQ(MetadataOf(status)["current_etag"], Etag(*Get(id)));
   request.etag = "nonsense";
   EXPECT_EQ(DetailsOf(Update(request).status()).field, "etag");
   EXPECT_EQ(Data(id), R"({"a":2})");
@@ -249,6 +255,17 @@ TEST_F(SessionRules, DestroyIsForGood) {
   world_->ForeignSet(id.text(), record, 1000'000);
   EXPECT_EQ(ReasonOf(Get(id).status()), "SESSION_DESTROYED");
   EXPECT_FALSE(world_->ForeignGet(id.text()).has_value()) << "the revived record is removed at first sight";
+  EXPECT_EQ(world_->service().counts().revived, 1U);
+  // Whatever sees it first: a write, a touch, the end itself.
+  for (const auto& step : std::vector<std::function<absl::Status()>>{[&] { return Patch(id, R"({"a":3})").status(); },
+                                                                     [&] { return Touch(id).status(); },
+                                                                     [&] { return Destroy(id).status(); }}) {
+    world_->ForeignSet(id.text(), record, 1000'000);
+    step().IgnoreError();
+    EXPECT_FALSE(world_->ForeignGet(id.text()).has_value());
+  }
+  EXPECT_EQ(world_->service().counts().revived, 4U);
+  EXPECT_THAT(MetadataOf(Get(id).status()), ElementsAre(Pair("end_reason", "1"))) << "why, and no more";
 }
 
 TEST_F(SessionRules, DestroyCanDemandAVersion) {
@@ -517,12 +534,195 @@ TEST_F(SessionRules, TouchesSeldomAndNeverPastTheAbsoluteLimit) {
   EXPECT_LE(world_->ForeignTtl(limited.text()), 600'000);
 }
 
+TEST_F(SessionRules, NoTouchPassesTheAbsoluteLimit) {
+  CreateRequest create;
+  create.absolute_ttl = 10min;
+  const SessionId id = Create(std::move(create))->session.id;
+  EXPECT_FALSE(Touch(id)->touched) << "there is no more to give";
+  EXPECT_LE(world_->ForeignTtl(id.text()), 600'000);
+  // Not even when somebody else has set less, or the store is asked for more.
+  world_->ForeignSet(id.text(), *world_->ForeignGet(id.text()), 300'000);
+  EXPECT_TRUE(Touch(id)->touched);
+  EXPECT_NEAR(static_cast<double>(world_->ForeignTtl(id.text())), 600'000, 3000);
+  EXPECT_LE(world_->ForeignTtl(id.text()), 600'000);
+  world_->ForeignSet(id.text(), *world_->ForeignGet(id.text()), 300'000);
+  const absl::StatusOr<StoreReply> stored =
+      world_->Await<StoreReply>([&](auto done) { world_->store().Touch(id, 24h, std::move(done)); });
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  EXPECT_LE(stored->session.ttl->count(), 600'000);
+  EXPECT_LE(world_->ForeignTtl(id.text()), 600'000);
+}
+
 TEST_F(SessionRules, EndsASessionAtItsAbsoluteLimit) {
   CreateRequest create;
   create.absolute_ttl = 1ms;
   const SessionId id = Create(std::move(create))->session.id;
   world_->RunUntil([&] { return !Get(id).ok(); });
   EXPECT_TRUE(absl::IsNotFound(Get(id).status()));
+  // Express keeps the record alive: its time is up all the same.
+  create.absolute_ttl = 500ms;
+  const SessionId busy = Create(std::move(create))->session.id;
+  world_->ForeignSet(busy.text(), *world_->ForeignGet(busy.text()), 1000'000);
+  world_->RunUntil([&] { return !Get(busy).ok(); });
+  EXPECT_EQ(ReasonOf(Get(busy).status()), "SESSION_EXPIRED");
+  EXPECT_FALSE(world_->ForeignGet(busy.text()).has_value());
+}
+
+TEST_F(SessionRules, GivesANewCookieWithEveryTouchWhenRolling) {
+  SessionOptions options = TestSessionOptions();
+  options.rolling = true;
+  Use(options);
+  const SessionId id = Created();
+  EXPECT_EQ(Get(id, true)->set_cookie, Get(id, true)->set_cookie);
+  EXPECT_THAT(Get(id, true)->set_cookie, HasSubstr("connect.sid=s%3A"));
+  EXPECT_EQ(Get(id, false)->set_cookie, "") << "not asked to touch";
+}
+
+TEST_F(SessionRules, AChangeThatTouchesMovesTheDateOfTheCookie) {
+  SessionOptions options = TestSessionOptions();
+  options.cookie.max_age = 60s;
+  Use(options);
+  const SessionId id = Created();
+  UpdateRequest update = PatchOf(id, R"({"a":1})");
+  EXPECT_EQ(Update(update)->set_cookie, "");
+  update.touch = true;
+  update.merge_patch_json = R"({"a":2})";
+  EXPECT_THAT(Update(std::move(update))->set_cookie, HasSubstr("; Expires="));
+}
+
+TEST_F(SessionRules, MakesSessionsAtALimitedRate) {
+  SessionOptions options = TestSessionOptions();
+  options.create_limits = {.per_second = 20, .per_address_per_minute = 2, .max_addresses = 10};
+  Use(options);
+  CreateRequest request;
+  request.client_address = "192.0.2.1";
+  ASSERT_TRUE(Create(request).ok());
+  ASSERT_TRUE(Create(request).ok());
+  const absl::Status status = Create(request).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ReasonOf(status), "CREATE_RATE");
+  EXPECT_EQ(DetailsOf(status).field, "device.address");
+  EXPECT_GT(DetailsOf(status).retry_after, 20s);
+  EXPECT_LE(DetailsOf(status).retry_after, 30s);
+  request.client_address = "192.0.2.2";
+  EXPECT_TRUE(Create(request).ok()) << "another address";
+  EXPECT_EQ(world_->service().counts().creates_over_address_rate, 1U);
+  int made = 0;
+  int refused = 0;
+  constexpr int kMany = 60;
+  for (int i = 0; i < kMany; ++i) {
+    world_->service().Create({}, [&](absl::StatusOr<SessionResult> result) {
+      ++(result.ok() ? made : refused);
+      if (!result.ok()) {
+        EXPECT_EQ(ReasonOf(result.status()), "CREATE_RATE");
+        EXPECT_EQ(DetailsOf(result.status()).field, "");
+        EXPECT_LE(DetailsOf(result.status()).retry_after, 1s);
+      }
+    });
+  }
+  world_->RunUntil([&] { return made + refused == kMany; });
+  EXPECT_GT(made, 0);
+  EXPECT_GT(refused, 0);
+  EXPECT_EQ(world_->service().counts().creates_over_rate, static_cast<std::uint64_t>(refused));
+}
+
+// Express loads a record, we rename, Express saves what it had loaded.
+TEST_F(SessionRules, MendsAClaimedMemberThatAStaleCopySetBack) {
+  const SessionId id = Created(R"({"cart":1})");
+  ASSERT_TRUE(Rename(id, "ann").ok());
+  const std::string loaded = *world_->ForeignGet(id.text());
+  ASSERT_TRUE(Rename(id, "bob").ok());
+  world_->ForeignSet(id.text(), loaded, 1000'000);
+  const absl::StatusOr<SessionResult> seen = Get(id);
+  EXPECT_EQ(seen->session.data_json, R"({"cart":1,"userName":"bob"})");
+  EXPECT_EQ(
+      world_->ForeignGet(id.text()),
+      R"({"cookie":{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"},"cart":1,"userName":"bob"})");
+  EXPECT_NEAR(static_cast<double>(world_->ForeignTtl(id.text())), 1000'000, 5000) << "the TTL is Express's";
+  EXPECT_FALSE(seen->session.stored.foreign_writer);
+  EXPECT_EQ(world_->service().counts().overwrites_mended, 1U);
+  // The same slow request once more, and the answer to whoever comes first is a write.
+  world_->ForeignSet(id.text(), loaded, 1000'000);
+  EXPECT_EQ(Patch(id, R"({"cart":2})")->session.data_json, R"({"cart":2,"userName":"bob"})");
+  EXPECT_EQ(world_->service().counts().overwrites_mended, 2U);
+  // The name that was given up is free, the other is not.
+  EXPECT_TRUE(Rename(Created(), "ann").ok());
+  EXPECT_EQ(ReasonOf(Rename(Created(), "bob").status()), "CLAIM_TAKEN");
+}
+
+TEST_F(SessionRules, AStaleCopyMakesNoClaimVoid) {
+  const SessionId id = Created();
+  ASSERT_TRUE(Rename(id, "ann").ok());
+  const std::string loaded = *world_->ForeignGet(id.text());
+  ASSERT_TRUE(Rename(id, "bob").ok());
+  world_->ForeignSet(id.text(), loaded, 1000'000);
+  EXPECT_EQ(ReasonOf(Rename(Created(), "bob").status()), "CLAIM_TAKEN");
+  EXPECT_EQ(Data(id), R"({"userName":"bob"})");
+  // Nor does one from before there was a name, nor one of two renames ago.
+  ASSERT_TRUE(Rename(id, "cat").ok());
+  world_->ForeignSet(id.text(), loaded, 1000'000);
+  EXPECT_EQ(Data(id), R"({"userName":"cat"})");
+  world_->ForeignSet(id.text(), R"({"cookie":{}})", 1000'000);
+  EXPECT_EQ(Data(id), R"({"userName":"cat"})");
+  // A session that gets a new id takes along what is its own.
+  world_->ForeignSet(id.text(), loaded, 1000'000);
+  RegenerateRequest login;
+  login.session.id = id;
+  login.reason = kLogin;
+  EXPECT_EQ(Regenerate(std::move(login))->session.data_json, R"({"userName":"cat"})");
+}
+
+TEST_F(SessionRules, LeavesWhatExpressMeantToWrite) {
+  const SessionId id = Created();
+  ASSERT_TRUE(Rename(id, "ann").ok());
+  ASSERT_TRUE(Rename(id, "bob").ok());
+  world_->ForeignSet(id.text(), R"({"cookie":{},"userName":"zoe"})", 1000'000);
+  EXPECT_EQ(Data(id), R"({"userName":"zoe"})") << "a new name";
+  EXPECT_EQ(world_->service().counts().overwrites_mended, 0U);
+  world_->ForeignSet(id.text(), R"({"cookie":{},"userName":"bob","more":1})", 1000'000);
+  EXPECT_EQ(Data(id), R"({"userName":"bob","more":1})");
+  EXPECT_EQ(world_->service().counts().overwrites_reported, 0U);
+}
+
+TEST_F(SessionRules, OnlyCountsOtherMembersThatAStaleCopySetBack) {
+  const SessionId id = Created(R"({"cart":1,"n":1})");
+  const std::string loaded = *world_->ForeignGet(id.text());
+  ASSERT_TRUE(Patch(id, R"({"cart":2,"new":true})").ok());
+  world_->ForeignSet(id.text(), loaded, 1000'000);
+  EXPECT_EQ(Data(id), R"({"cart":1,"n":1})");
+  EXPECT_EQ(world_->service().counts().overwrites_reported, 2U);
+  EXPECT_EQ(Data(id), R"({"cart":1,"n":1})");
+  EXPECT_EQ(world_->service().counts().overwrites_reported, 2U) << "once";
+}
+
+TEST_F(SessionRules, OnlyReportsWhenToldSo) {
+  SessionOptions options = TestSessionOptions();
+  options.foreign_conflict = ForeignConflict::kReport;
+  Use(options);
+  const SessionId id = Created();
+  ASSERT_TRUE(Rename(id, "ann").ok());
+  const std::string loaded = *world_->ForeignGet(id.text());
+  ASSERT_TRUE(Rename(id, "bob").ok());
+  world_->ForeignSet(id.text(), loaded, 1000'000);
+  EXPECT_EQ(Data(id), R"({"userName":"ann"})");
+  EXPECT_EQ(world_->service().counts().overwrites_mended, 0U);
+  EXPECT_EQ(world_->service().counts().overwrites_reported, 1U);
+}
+
+// Our sidecar was lost, somebody took the name, and then comes a stale copy.
+TEST_F(SessionRules, MendsNothingThatIsAnothers) {
+  const SessionId id = Created();
+  ASSERT_TRUE(Rename(id, "ann").ok());
+  const std::string loaded = *world_->ForeignGet(id.text());
+  ASSERT_TRUE(Rename(id, "bob").ok());
+  world_->ForeignSet(id.text(), R"({"cookie":{},"userName":"zoe"})", 1000'000);
+  const SessionId thief = Created();
+  ASSERT_TRUE(Rename(thief, "bob").ok()) << "void: Express had renamed its session";
+  world_->ForeignSet(id.text(), loaded, 1000'000);
+  EXPECT_EQ(Data(id), R"({"userName":"ann"})");
+  EXPECT_EQ(world_->service().counts().overwrites_mended, 0U);
+  EXPECT_EQ(ReasonOf(Rename(id, "bob").status()), "CLAIM_TAKEN");
+  EXPECT_EQ(Data(thief), R"({"userName":"bob"})");
 }
 
 TEST_F(SessionRules, ReportsDamagedRecords) {

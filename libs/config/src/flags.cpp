@@ -51,7 +51,7 @@ std::string PrintDuration(milliseconds value) {
 
 std::vector<std::string> SplitList(const std::string& text) {
   std::vector<std::string> items;
-  for (absl::string_view item : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
+  for (absl::string_view item : absl::StrSplit(text, absl::ByAnyChar(",\r\n"), absl::SkipWhitespace())) {
     items.emplace_back(absl::StripAsciiWhitespace(item));
   }
   return items;
@@ -150,6 +150,11 @@ void Flags::AddSecret(std::string name, std::string* value, std::string help) {
   flags_.back().is_secret = true;
 }
 
+void Flags::AddSecret(std::string name, std::vector<std::string>* value, std::string* path, std::string help) {
+  AddSecret(std::move(name), value, std::move(help));
+  flags_.back().path = path;
+}
+
 void Flags::AddCheck(std::function<std::vector<std::string>()> check) { checks_.push_back(std::move(check)); }
 
 Flags::Flag* Flags::Find(const std::string& name) {
@@ -164,6 +169,7 @@ absl::StatusOr<Flags::Action> Flags::Parse(int argc, const char* const* argv,
   std::vector<std::string> problems;
   const auto set = [&](Flag& flag, const std::string& source, const std::string& text) {
     // The problem never repeats the text: it may be a secret.
+    if (flag.path != nullptr) flag.path->clear();
     if (const std::string problem = flag.set(text); !problem.empty()) {
       problems.push_back(absl::StrCat(source, ": ", problem));
     }
@@ -171,6 +177,7 @@ absl::StatusOr<Flags::Action> Flags::Parse(int argc, const char* const* argv,
   const auto set_from_file = [&](Flag& flag, const std::string& source, const std::string& path) {
     if (const std::optional<std::string> text = ReadFile(path)) {
       set(flag, source, *text);
+      if (flag.path != nullptr) *flag.path = path;
     } else {
       problems.push_back(absl::StrCat(source, ": cannot read ", path));
     }
@@ -265,6 +272,14 @@ std::string Flags::Print() const {
     absl::StrAppend(&text, flag.name, "=", flag.is_secret && !value.empty() ? "***" : value, "\n");
   }
   return text;
+}
+
+absl::StatusOr<std::vector<std::string>> ReadSecrets(const std::string& path) {
+  constexpr std::size_t kMaxBytes = 64 << 10;
+  const std::optional<std::string> text = ReadFile(path);
+  if (!text) return absl::NotFoundError(absl::StrCat("cannot read ", path));
+  if (text->size() > kMaxBytes) return absl::OutOfRangeError(absl::StrCat(path, " is larger than 64 KiB"));
+  return SplitList(*text);
 }
 
 int FailStart(const absl::Status& status) {

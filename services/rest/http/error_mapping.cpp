@@ -32,6 +32,7 @@ constexpr Row kTable[] = {
     {absl::StatusCode::kFailedPrecondition, "", 409, "", false},
     {absl::StatusCode::kResourceExhausted, "RECORD_TOO_LARGE", 413, "", false},
     {absl::StatusCode::kResourceExhausted, "TOO_MANY_SESSIONS", 429, "", false},
+    {absl::StatusCode::kResourceExhausted, "CREATE_RATE", 429, "", true},
     {absl::StatusCode::kResourceExhausted, "", 503, "busy; try again", true},
     {absl::StatusCode::kUnavailable, "", 503, "the session service cannot be reached; try again", true},
     {absl::StatusCode::kDeadlineExceeded, "", 503, "the session service did not answer in time; try again", true},

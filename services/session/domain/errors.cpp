@@ -1,9 +1,11 @@
 #include "services/session/domain/errors.hpp"
 
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "sesior/base/error.hpp"
+#include "sesior/base/error_metadata.hpp"
 #include "sesior/base/string_view.hpp"
 
 namespace sesior::session {
@@ -12,23 +14,37 @@ namespace {
 absl::Status Make(absl::StatusCode code, std::string_view message, std::string reason, std::string field = {}) {
   return Error(code, message, {.reason = std::move(reason), .field = std::move(field), .retry_after = {}});
 }
+
+constexpr int kEndedByExpiry = 6;  // sesior.session.v1.END_REASON_EXPIRED
+
+absl::Status WithEtag(absl::Status status, std::string_view etag) {
+  return etag.empty() ? status
+                      : WithMetadata(std::move(status), "current_etag", absl::StrCat("\"", ToAbsl(etag), "\""));
+}
 }  // namespace
 
 absl::Status SessionNotFound() {
   return Make(absl::StatusCode::kNotFound, "there is no such session", "SESSION_NOT_FOUND");
 }
 
-absl::Status SessionDestroyed() {
-  return Make(absl::StatusCode::kNotFound, "the session was ended", "SESSION_DESTROYED");
+absl::Status SessionDestroyed(int end_reason) {
+  const bool is_expired = end_reason == kEndedByExpiry;
+  return WithMetadata(
+      Make(absl::StatusCode::kNotFound, is_expired ? "the session came to its absolute limit" : "the session was ended",
+           is_expired ? "SESSION_EXPIRED" : "SESSION_DESTROYED"),
+      "end_reason", std::to_string(end_reason));
 }
 
-absl::Status EtagMismatch() {
-  return Make(absl::StatusCode::kAborted, "the session has changed since that etag", "ETAG_MISMATCH", "etag");
+absl::Status EtagMismatch(std::string_view current_etag) {
+  return WithEtag(Make(absl::StatusCode::kAborted, "the session has changed since that etag", "ETAG_MISMATCH", "etag"),
+                  current_etag);
 }
 
-absl::Status WriteConflict(int tries) {
-  return Make(absl::StatusCode::kAborted,
-              absl::StrCat("others kept writing to the session; gave up after ", tries, " tries"), "WRITE_CONFLICT");
+absl::Status WriteConflict(int tries, std::string_view current_etag) {
+  return WithEtag(
+      Make(absl::StatusCode::kAborted,
+           absl::StrCat("others kept writing to the session; gave up after ", tries, " tries"), "WRITE_CONFLICT"),
+      current_etag);
 }
 
 absl::Status ClaimTaken(std::string_view member) {
@@ -50,6 +66,13 @@ absl::Status InvalidField(std::string_view field, std::string_view why) {
 
 absl::Status TooManyWaiting() {
   return Make(absl::StatusCode::kResourceExhausted, "too many calls wait for this session", "TOO_MANY_CALLS");
+}
+
+absl::Status CreateRateExceeded(bool by_address, std::chrono::milliseconds retry_after) {
+  return Error(absl::StatusCode::kResourceExhausted,
+               by_address ? "too many new sessions from this address; try again later"
+                          : "too many new sessions; try again later",
+               {.reason = "CREATE_RATE", .field = by_address ? "device.address" : "", .retry_after = retry_after});
 }
 
 }  // namespace sesior::session

@@ -127,10 +127,9 @@ absl::Status TooDeep(std::string_view patch, int max_depth) {
 }
 
 absl::Status TooLarge(const std::vector<JsonMember>& patch, std::size_t limit) {
-  const auto largest =
-      std::max_element(patch.begin(), patch.end(), [](const JsonMember& a, const JsonMember& b) {
-        return a.value.size() < b.value.size();
-      });
+  const auto largest = std::max_element(patch.begin(), patch.end(), [](const JsonMember& a, const JsonMember& b) {
+    return a.value.size() < b.value.size();
+  });
   std::string field = largest == patch.end() ? kWholePatch : FieldOf(*largest);
   return Error(absl::StatusCode::kResourceExhausted,
                absl::StrCat("the session's record would exceed ", limit, " bytes (\"", field, "\")"),

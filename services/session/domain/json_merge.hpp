@@ -18,8 +18,8 @@ struct MergeLimits {
 
 // `record` changed by `patch`. A patch that changes nothing gives `record` itself. Members keep their order; new ones
 // come last, in the order of the patch.
-// Errors: kInvalidArgument with `field` and reason INVALID_PATCH (not JSON, not an object; too deep, naming the member),
-// RESERVED_MEMBER (one that Express cannot load) or CLAIMED_MEMBER (one of `refused`); kResourceExhausted
+// Errors: kInvalidArgument with `field` and reason INVALID_PATCH (not JSON, not an object; too deep, naming the
+// member), RESERVED_MEMBER (one that Express cannot load) or CLAIMED_MEMBER (one of `refused`); kResourceExhausted
 // RECORD_TOO_LARGE, naming the patch's largest member; kDataLoss RECORD_CORRUPT (`record` is not a JSON object).
 absl::StatusOr<std::string> MergePatch(std::string_view record, std::string_view patch, const MergeLimits& limits,
                                        const std::vector<std::string>& refused = {});

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "services/session/domain/errors.hpp"
+#include "services/session/domain/recent_changes.hpp"
 #include "services/session/domain/session_writes.hpp"
 #include "sesior/base/status_macros.hpp"
 
@@ -38,7 +39,8 @@ SessionService::SessionService(SessionStore& store, Executor& executor, const Cl
       options_(std::move(options)),
       signer_(std::make_unique<CookieSigner>(options_.secrets)),
       queue_(kMaxWaitingPerSession),
-      cache_(kCachedSessions, kCachedBytes) {}
+      cache_(kCachedSessions, kCachedBytes),
+      create_limits_(options_.create_limits, clock_) {}
 
 SessionService::~SessionService() = default;
 
@@ -69,6 +71,34 @@ absl::StatusOr<SessionView> SessionService::View(SessionId id, StoredSession sto
   return view;
 }
 
+absl::Status SessionService::EndOf(const StoreReply& reply) {
+  if (reply.revived) ++counts_.revived;
+  return reply.outcome == StoreOutcome::kGone ? SessionDestroyed(reply.end_reason) : SessionNotFound();
+}
+
+SessionService::Overwrite SessionService::JudgeForeignWrite(const StoredSession& stored) const {
+  Overwrite overwrite;
+  if (!stored.foreign_writer || stored.recent.empty()) return overwrite;
+  for (std::string& member : SetBack(stored.recent, stored.record, clock_.WallMillis())) {
+    const auto claim = std::find_if(stored.claims.begin(), stored.claims.end(),
+                                    [&](const HeldClaim& held) { return held.member == member; });
+    if (claim != stored.claims.end() && options_.foreign_conflict == ForeignConflict::kReapply) {
+      overwrite.claims.push_back(*claim);
+    } else {
+      overwrite.members.push_back(std::move(member));
+    }
+  }
+  return overwrite;
+}
+
+bool SessionService::UpholdsClaim(const StoredSession& stored, const ClaimRequest& claim) const {
+  if (StringMember(stored.record, claim.member) == claim.value) return true;
+  const std::vector<HeldClaim> mended = JudgeForeignWrite(stored).claims;
+  return std::any_of(mended.begin(), mended.end(), [&](const HeldClaim& held) {
+    return held.name_space == claim.name_space && held.value == claim.value;
+  });
+}
+
 std::string SessionService::SetCookie(const SessionView& view) {
   std::optional<std::int64_t> expires;
   if (view.max_age) expires = clock_.WallMillis() + view.max_age->count();
@@ -87,9 +117,14 @@ void SessionService::ReadInOrder(SessionId id, Done<SessionView> then) {
   const auto read = [this, id, shared] {
     store_.Read(id, {}, [this, id, shared](absl::StatusOr<StoreReply> reply) {
       if (!reply.ok()) return std::move(*shared)(reply.status());
-      if (reply->outcome == StoreOutcome::kGone) return std::move(*shared)(SessionDestroyed());
-      if (reply->outcome != StoreOutcome::kOk) return std::move(*shared)(SessionNotFound());
-      std::move (*shared)(View(id, std::move(reply->session)));
+      if (reply->outcome != StoreOutcome::kOk) return std::move(*shared)(EndOf(*reply));
+      if (JudgeForeignWrite(reply->session).empty()) return std::move(*shared)(View(id, std::move(reply->session)));
+      // An update that asks for nothing puts right what there is to put right.
+      StartWrite(id, std::make_shared<UpdateWrite>(*this, id, false, UpdateRequest(),
+                                                   [shared](absl::StatusOr<SessionResult> mended) {
+                                                     if (!mended.ok()) return std::move(*shared)(mended.status());
+                                                     std::move (*shared)(std::move(mended->session));
+                                                   }));
     });
   };
   // The store answers reads in their order: one holds the session only until it is on its way.
@@ -108,21 +143,23 @@ void SessionService::TouchIfDue(SessionView view, bool touch, bool cookie_due, D
     result.session = std::move(seen);
     std::move(end)(std::move(result));
   };
-  const std::chrono::milliseconds used = view.stored.ttl ? view.idle - *view.stored.ttl : std::chrono::milliseconds(0);
-  if (!touch || !view.stored.ttl || used < std::min(options_.touch_interval, view.idle / 10)) {
+  if (touch && options_.rolling) cookie_due = true;
+  // Near the absolute limit a touch can give no more than what is left.
+  const std::chrono::milliseconds full = Bounded(view.idle, view.stored.absolute_expiry_ms);
+  const std::chrono::milliseconds used = view.stored.ttl ? full - *view.stored.ttl : std::chrono::milliseconds(0);
+  if (!touch || !view.stored.ttl || used < std::min(options_.touch_interval, full / 10)) {
     return finish(std::move(view), cookie_due, std::move(done));
   }
   const SessionId id = view.id;
   const std::chrono::milliseconds idle = view.idle;
-  store_.Touch(
-      id, idle,
-      [finish, view = std::move(view), cookie_due, done = std::move(done)](absl::StatusOr<StoreReply> reply) mutable {
-        if (!reply.ok()) return std::move(done)(reply.status());
-        if (reply->outcome == StoreOutcome::kGone) return std::move(done)(SessionDestroyed());
-        if (reply->outcome != StoreOutcome::kOk) return std::move(done)(SessionNotFound());
-        view.stored.ttl = reply->session.ttl;
-        finish(std::move(view), cookie_due || view.max_age.has_value(), std::move(done));
-      });
+  store_.Touch(id, idle,
+               [this, finish, view = std::move(view), cookie_due,
+                done = std::move(done)](absl::StatusOr<StoreReply> reply) mutable {
+                 if (!reply.ok()) return std::move(done)(reply.status());
+                 if (reply->outcome != StoreOutcome::kOk) return std::move(done)(EndOf(*reply));
+                 view.stored.ttl = reply->session.ttl;
+                 finish(std::move(view), cookie_due || view.max_age.has_value(), std::move(done));
+               });
 }
 
 void SessionService::Resolve(std::string cookie_header, bool touch, Done<ResolveResult> done) {
@@ -182,6 +219,11 @@ void SessionService::Create(CreateRequest request, Done<SessionResult> done) {
   if (absl::Status status = CheckWrite(request.claims, request.request_id); !status.ok()) {
     return Fail(std::move(done), std::move(status));
   }
+  if (const std::optional<CreateLimits::Refusal> refusal = create_limits_.Take(request.client_address)) {
+    const bool by_address = refusal->limit == CreateLimits::Limit::kAddress;
+    ++(by_address ? counts_.creates_over_address_rate : counts_.creates_over_rate);
+    return Fail(std::move(done), CreateRateExceeded(by_address, refusal->retry_after));
+  }
   const SessionId id =
       request.request_id.empty() ? SessionId::Generate() : signer_->DeriveId("create", request.request_id);
   StartWrite(id, std::make_shared<CreateWrite>(*this, id, std::move(request), std::move(done)));
@@ -232,7 +274,9 @@ void SessionService::Destroy(DestroyRequest request, Done<bool> done) {
                      cache_.Erase(id);
                      queue_.Done(id);
                      if (!reply.ok()) return std::move(step->done)(reply.status());
-                     if (reply->outcome == StoreOutcome::kConflict) return std::move(step->done)(EtagMismatch());
+                     if (reply->revived) ++counts_.revived;
+                     if (reply->outcome == StoreOutcome::kConflict)
+                       return std::move(step->done)(EtagMismatch(reply->session.etag));
                      std::move(step->done)(reply->outcome == StoreOutcome::kOk);
                    });
   });

@@ -3,10 +3,11 @@
 //
 // Delivery:  calls on one session run in the order they arrive.
 // Threading: confined to the core executor; `done` runs there, never inside the call.
-// Errors:    of the store (kUnavailable, kDataLoss), and: kNotFound (SESSION_NOT_FOUND, SESSION_DESTROYED),
+// Errors:    of the store (kUnavailable, kDataLoss), and: kNotFound (SESSION_NOT_FOUND, SESSION_DESTROYED,
+// SESSION_EXPIRED),
 //            kUnauthenticated (COOKIE_MALFORMED, SIGNATURE_INVALID) for a reference by cookie, kInvalidArgument with
 //            the field, kAlreadyExists (CLAIM_TAKEN), kAborted (ETAG_MISMATCH, WRITE_CONFLICT), kResourceExhausted
-//            (RECORD_TOO_LARGE, TOO_MANY_CALLS).
+//            (RECORD_TOO_LARGE, CREATE_RATE, TOO_MANY_CALLS).
 // Shutdown:  destroy it only when the executor runs no more of its work.
 #pragma once
 
@@ -21,6 +22,7 @@
 
 #include "services/session/domain/claim_plan.hpp"
 #include "services/session/domain/cookie.hpp"
+#include "services/session/domain/create_limits.hpp"
 #include "services/session/domain/executor.hpp"
 #include "services/session/domain/json_merge.hpp"
 #include "services/session/domain/record.hpp"
@@ -32,6 +34,12 @@
 
 namespace sesior::session {
 
+// What happens to a claimed member that a foreign writer's stale copy has set back (recent_changes.hpp).
+enum class ForeignConflict {
+  kReapply,  // the claim's value is written again
+  kReport,   // only counted
+};
+
 struct SessionOptions {
   CookieAttributes cookie;
   std::vector<std::string> secrets;                   // at least one
@@ -41,6 +49,18 @@ struct SessionOptions {
   MergeLimits merge;
   std::vector<std::string> claimed_members{"userName"};  // set by claims only
   int update_tries = 8;
+  bool rolling = false;  // as express-session's: every touch answers with a new cookie
+  ForeignConflict foreign_conflict = ForeignConflict::kReapply;
+  CreateLimits::Options create_limits;
+};
+
+// What happened since the start.
+struct SessionCounts {
+  std::uint64_t revived = 0;              // records brought back after their session had ended, removed again
+  std::uint64_t overwrites_mended = 0;    // claimed members set back by a stale copy, written again
+  std::uint64_t overwrites_reported = 0;  // other members set back by a stale copy, left so
+  std::uint64_t creates_over_rate = 0;
+  std::uint64_t creates_over_address_rate = 0;
 };
 
 // By id, or, when that is empty, by the value of a Cookie header.
@@ -81,6 +101,7 @@ struct Announcement {
 struct CreateRequest {
   std::string data_json;
   std::string user_id;
+  std::string client_address;  // as the edge saw it; empty: unknown
   std::optional<std::chrono::milliseconds> idle_ttl;
   std::optional<std::chrono::milliseconds> absolute_ttl;
   std::vector<ClaimRequest> claims;
@@ -144,6 +165,7 @@ class SessionService {
   std::string ClearCookie() const { return ClearCookieText(options_.cookie); }
   // From now on these sign and verify.
   void SetSecrets(const std::vector<std::string>& secrets);
+  const SessionCounts& counts() const { return counts_; }
   // What the rules make of a stored session. kNotFound for an absent record.
   absl::StatusOr<SessionView> View(SessionId id, StoredSession stored) const;
 
@@ -167,6 +189,17 @@ class SessionService {
   void ReadInOrder(SessionId id, Done<SessionView> then);
   void TouchIfDue(SessionView view, bool touch, bool cookie_due, Done<SessionResult> done);
   void StartWrite(const SessionId& id, std::shared_ptr<Write> write);
+  // Why there is no session: `reply` says kGone or kMissing.
+  absl::Status EndOf(const StoreReply& reply);
+  // What a stale copy of a foreign writer did to a session.
+  struct Overwrite {
+    std::vector<HeldClaim> claims;     // whose members it set back, to be written again
+    std::vector<std::string> members;  // others
+    bool empty() const { return claims.empty() && members.empty(); }
+  };
+  Overwrite JudgeForeignWrite(const StoredSession& stored) const;
+  // True: the record holds the claim's value, or would but for a stale copy.
+  bool UpholdsClaim(const StoredSession& stored, const ClaimRequest& claim) const;
   std::string SetCookie(const SessionView& view);
   std::chrono::milliseconds Bounded(std::chrono::milliseconds idle, std::int64_t absolute_expiry_ms) const;
 
@@ -177,6 +210,8 @@ class SessionService {
   std::unique_ptr<CookieSigner> signer_;
   SessionQueue queue_;
   StateCache cache_;
+  CreateLimits create_limits_;
+  SessionCounts counts_;
 };
 
 }  // namespace sesior::session

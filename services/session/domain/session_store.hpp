@@ -49,6 +49,7 @@ struct StoredSession {
   std::optional<std::chrono::milliseconds> own_idle;  // an idle limit chosen at creation
   std::string user_id;
   std::vector<HeldClaim> claims;
+  std::string recent;                            // what our last writes changed, see recent_changes.hpp
   std::optional<std::chrono::milliseconds> ttl;  // unset: the key does not expire
 };
 
@@ -73,6 +74,7 @@ struct StoreReply {
   StoreOutcome outcome = StoreOutcome::kOk;
   StoredSession session;
   int end_reason = 0;
+  bool revived = false;  // with kGone: a late writer had brought the record back; it was removed again
   std::size_t taken_index = 0;
   std::string taken_text;
   std::string replay;
@@ -127,6 +129,7 @@ struct StoreUpdate {
   std::uint64_t expected_revision = 0;
   std::optional<std::string> record;             // unset: the bytes stay
   std::optional<std::chrono::milliseconds> ttl;  // unset: the TTL stays
+  std::optional<std::string> recent;             // unset: stays; on its own it makes no new revision
   StoreEffects effects;
 };
 

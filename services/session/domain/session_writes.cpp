@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "services/session/domain/errors.hpp"
 #include "services/session/domain/json_text.hpp"
+#include "services/session/domain/recent_changes.hpp"
 #include "sesior/base/json_string.hpp"
 #include "sesior/base/status_macros.hpp"
 
@@ -15,10 +16,6 @@ namespace {
 
 constexpr Backoff::Options kConflictBackoff{.initial = std::chrono::milliseconds(2),
                                             .max = std::chrono::milliseconds(30)};
-
-absl::Status EndOf(const StoreReply& reply) {
-  return reply.outcome == StoreOutcome::kGone ? SessionDestroyed() : SessionNotFound();
-}
 
 }  // namespace
 
@@ -48,10 +45,11 @@ void SessionService::Write::Finish(absl::StatusOr<SessionResult> result) {
   std::move(done_)(std::move(result));
 }
 
-void SessionService::Write::FinishWith(SessionId id, StoredSession stored, bool cookie_due) {
+void SessionService::Write::FinishWith(SessionId id, StoredSession stored, bool cookie_due, bool touched) {
   absl::StatusOr<SessionView> view = service_.View(std::move(id), std::move(stored));
   if (!view.ok()) return Finish(view.status());
   SessionResult result;
+  if (touched && (view->max_age || service_.options_.rolling)) cookie_due = true;
   if (cookie_due) result.set_cookie = service_.SetCookie(*view);
   result.session = *std::move(view);
   result.previous = std::move(previous_);
@@ -71,8 +69,7 @@ bool SessionService::Write::Judge(const StoreReply& taken) {
       holder, {}, [self = shared_from_this(), index, text = taken.taken_text](absl::StatusOr<StoreReply> reply) {
         if (!reply.ok()) return self->Finish(reply.status());
         const ClaimRequest& claim = self->claims_[index];
-        const bool holds =
-            reply->outcome == StoreOutcome::kOk && StringMember(reply->session.record, claim.member) == claim.value;
+        const bool holds = reply->outcome == StoreOutcome::kOk && self->service_.UpholdsClaim(reply->session, claim);
         if (holds) return self->Finish(ClaimTaken(claim.member));
         self->takeovers_[index] = text;
         self->TryAgain();
@@ -80,8 +77,8 @@ bool SessionService::Write::Judge(const StoreReply& taken) {
   return true;
 }
 
-void SessionService::Write::TryAgain() {
-  if (++tries_ >= service_.options_.update_tries) return Finish(WriteConflict(tries_));
+void SessionService::Write::TryAgain(std::string_view current_etag) {
+  if (++tries_ >= service_.options_.update_tries) return Finish(WriteConflict(tries_, current_etag));
   if (tries_ == 1) return Try();
   service_.executor_.After(backoff_.Next(), [self = shared_from_this()] { self->Try(); });
 }
@@ -115,6 +112,27 @@ StoreEffects SessionService::Write::Effects(ClaimPlan plan) {
                                              announcement_->only_if_online};
   }
   return effects;
+}
+
+bool SessionService::Write::IsAsked(const HeldClaim& claim) const {
+  return std::any_of(claims_.begin(), claims_.end(),
+                     [&](const ClaimRequest& request) { return request.name_space == claim.name_space; });
+}
+
+absl::StatusOr<std::string> SessionService::Write::Mended(const std::string& record) const {
+  if (overwrite_.claims.empty()) return record;
+  std::string patch = "{";
+  for (const HeldClaim& claim : overwrite_.claims) {
+    if (patch.size() > 1) patch.push_back(',');
+    absl::StrAppend(&patch, JsonString(claim.member), ":", JsonString(claim.value));
+  }
+  patch.push_back('}');
+  return MergePatch(record, patch, service_.options_.merge);
+}
+
+void SessionService::Write::CountOverwrite() {
+  service_.counts_.overwrites_mended += overwrite_.claims.size();
+  service_.counts_.overwrites_reported += overwrite_.members.size();
 }
 
 // Create.
@@ -190,7 +208,7 @@ void SessionService::UpdateWrite::Load() {
     if (reply->outcome == StoreOutcome::kReplay) return OnUpdated(std::move(reply));
     if (reply->outcome != StoreOutcome::kOk) {
       service_.cache_.Erase(subject_);
-      return Finish(EndOf(*reply));
+      return Finish(service_.EndOf(*reply));
     }
     state_ = std::move(reply->session);
     if (absl::StatusOr<SessionView> view = service_.View(subject_, state_); !view.ok()) return Finish(view.status());
@@ -200,10 +218,12 @@ void SessionService::UpdateWrite::Load() {
 
 absl::StatusOr<std::optional<StoreUpdate>> SessionService::UpdateWrite::Prepare() {
   SESIOR_ASSIGN_OR_RETURN(const std::string etag, UnquotedEtag(request_.etag));
-  if (!etag.empty() && etag != state_.etag) return EtagMismatch();
+  if (!etag.empty() && etag != state_.etag) return EtagMismatch(state_.etag);
+  DropLostClaims();
+  overwrite_ = service_.JudgeForeignWrite(state_);
   std::vector<std::string> refused = service_.options_.claimed_members;
   for (const HeldClaim& claim : state_.claims) refused.push_back(claim.member);
-  std::string record = state_.record;
+  SESIOR_ASSIGN_OR_RETURN(std::string record, Mended(state_.record));
   if (!request_.merge_patch_json.empty()) {
     SESIOR_ASSIGN_OR_RETURN(record, MergePatch(record, request_.merge_patch_json, service_.options_.merge, refused));
   }
@@ -213,16 +233,38 @@ absl::StatusOr<std::optional<StoreUpdate>> SessionService::UpdateWrite::Prepare(
   update.id = subject_;
   update.expected_etag = state_.etag;
   update.expected_revision = state_.revision;
-  if (record != state_.record) update.record = std::move(record);
+  // What a stale copy did to other members is told once.
+  const std::string known =
+      overwrite_.members.empty() ? state_.recent : ForgetChanges(state_.recent, overwrite_.members);
+  if (record != state_.record) {
+    update.recent = NoteChanges(known, state_.record, record, service_.clock_.WallMillis());
+    update.record = std::move(record);
+  } else if (known != state_.recent) {
+    update.recent = known;
+  }
   if (request_.touch) {
     SESIOR_ASSIGN_OR_RETURN(const SessionView view, service_.View(subject_, state_));
     update.ttl = service_.Bounded(view.idle, state_.absolute_expiry_ms);
   }
   update.effects = Effects(PlanClaims(subject_, state_.record, state_.claims, claims_, takeovers_));
+  // What is mended must still be ours; behind the requests' own moves, so that Judge knows them apart.
+  for (const HeldClaim& claim : overwrite_.claims) {
+    if (!IsAsked(claim)) update.effects.claim_moves.push_back(Kept(claim));
+  }
+  if (!lost_claims_.empty() && !update.effects.claims) update.effects.claims = state_.claims;
   update.effects.presence = request_.presence;
-  const bool is_nothing =
-      !update.record && !update.ttl && claims_.empty() && !update.effects.announcement && !update.effects.presence;
+  const bool is_nothing = !update.record && !update.ttl && !update.recent && claims_.empty() && lost_claims_.empty() &&
+                          !update.effects.announcement && !update.effects.presence;
   return is_nothing ? std::nullopt : std::optional(std::move(update));
+}
+
+void SessionService::UpdateWrite::DropLostClaims() {
+  std::erase_if(state_.claims, [this](const HeldClaim& claim) { return lost_claims_.contains(claim.name_space); });
+}
+
+ClaimMove SessionService::UpdateWrite::Kept(const HeldClaim& claim) const {
+  const std::string text = ClaimText(subject_, claim.nonce);
+  return {claim.name_space, claim.value, text, text};
 }
 
 void SessionService::UpdateWrite::Try() {
@@ -244,7 +286,8 @@ void SessionService::UpdateWrite::OnUpdated(absl::StatusOr<StoreReply> reply) {
     case StoreOutcome::kOk:
       if (session.record.empty()) session.record = std::move(state_.record);
       service_.cache_.Put(subject_, session);
-      return FinishWith(subject_, std::move(session), retired_secret_);
+      CountOverwrite();
+      return FinishWith(subject_, std::move(session), retired_secret_, request_.touch);
     case StoreOutcome::kReplay:
       previous_ = DecodePrevious(reply->replay);
       return FinishWith(subject_, std::move(session), retired_secret_);
@@ -252,13 +295,19 @@ void SessionService::UpdateWrite::OnUpdated(absl::StatusOr<StoreReply> reply) {
       state_ = std::move(session);
       is_recalled_ = false;
       if (absl::StatusOr<SessionView> view = service_.View(subject_, state_); !view.ok()) return Finish(view.status());
-      return TryAgain();
+      return TryAgain(state_.etag);
     case StoreOutcome::kTaken:
-      Judge(*reply);
+      if (!Judge(*reply)) {
+        // The value of a member that was to be mended is another's by now.
+        for (const HeldClaim& claim : overwrite_.claims) {
+          if (!IsAsked(claim)) lost_claims_.insert(claim.name_space);
+        }
+        TryAgain();
+      }
       return;
     default:
       service_.cache_.Erase(subject_);
-      return Finish(EndOf(*reply));
+      return Finish(service_.EndOf(*reply));
   }
 }
 
@@ -278,7 +327,7 @@ void SessionService::RegenerateWrite::Start() {
 void SessionService::RegenerateWrite::OnRead(absl::StatusOr<StoreReply> reply) {
   if (!reply.ok()) return Finish(reply.status());
   service_.cache_.Erase(subject_);
-  if (reply->outcome != StoreOutcome::kOk) return CheckReplay(EndOf(*reply));
+  if (reply->outcome != StoreOutcome::kOk) return CheckReplay(service_.EndOf(*reply));
   state_ = std::move(reply->session);
   if (absl::StatusOr<SessionView> view = service_.View(subject_, state_); !view.ok()) return Finish(view.status());
   Try();
@@ -298,12 +347,16 @@ void SessionService::RegenerateWrite::CheckReplay(absl::Status otherwise) {
 absl::StatusOr<StoreRegenerate> SessionService::RegenerateWrite::Prepare() {
   const SessionOptions& options = service_.options_;
   SESIOR_ASSIGN_OR_RETURN(const std::string etag, UnquotedEtag(request_.etag));
-  if (!etag.empty() && etag != state_.etag) return EtagMismatch();
+  if (!etag.empty() && etag != state_.etag) return EtagMismatch(state_.etag);
   const std::int64_t now = service_.clock_.WallMillis();
   std::vector<std::string> refused = options.claimed_members;
   for (const HeldClaim& claim : state_.claims) refused.push_back(claim.member);
-  std::string record = state_.record;
-  if (!request_.keep_data) {
+  overwrite_ = request_.keep_data ? service_.JudgeForeignWrite(state_) : Overwrite();
+  std::erase_if(overwrite_.claims, [this](const HeldClaim& claim) { return lost_claims_.contains(claim.name_space); });
+  std::string record;
+  if (request_.keep_data) {
+    SESIOR_ASSIGN_OR_RETURN(record, Mended(state_.record));
+  } else {
     SESIOR_ASSIGN_OR_RETURN(record, NewRecord(options.cookie, {}, now, options.merge));
   }
   if (!request_.merge_patch_json.empty()) {
@@ -345,6 +398,7 @@ void SessionService::RegenerateWrite::OnRegenerated(absl::StatusOr<StoreReply> r
   if (!reply.ok()) return Finish(reply.status());
   switch (reply->outcome) {
     case StoreOutcome::kOk:
+      CountOverwrite();
       return FinishWith(new_id_, std::move(reply->session), true);
     case StoreOutcome::kReplay:
       previous_ = DecodePrevious(reply->replay);
@@ -352,7 +406,7 @@ void SessionService::RegenerateWrite::OnRegenerated(absl::StatusOr<StoreReply> r
     case StoreOutcome::kConflict:
       state_ = std::move(reply->session);
       if (absl::StatusOr<SessionView> view = service_.View(subject_, state_); !view.ok()) return Finish(view.status());
-      return TryAgain();
+      return TryAgain(state_.etag);
     case StoreOutcome::kExists:
       new_id_ = SessionId::Generate();
       return TryAgain();
@@ -361,10 +415,7 @@ void SessionService::RegenerateWrite::OnRegenerated(absl::StatusOr<StoreReply> r
         // A claim that was to move along is another's by now: go on without it.
         std::size_t carried = reply->taken_index - claims_.size();
         for (const HeldClaim& claim : state_.claims) {
-          const bool is_asked = std::any_of(claims_.begin(), claims_.end(), [&](const ClaimRequest& request) {
-            return request.name_space == claim.name_space;
-          });
-          if (is_asked || lost_claims_.contains(claim.name_space)) continue;
+          if (IsAsked(claim) || lost_claims_.contains(claim.name_space)) continue;
           if (carried-- == 0) {
             lost_claims_.insert(claim.name_space);
             break;
@@ -374,7 +425,7 @@ void SessionService::RegenerateWrite::OnRegenerated(absl::StatusOr<StoreReply> r
       }
       return;
     default:
-      return CheckReplay(EndOf(*reply));
+      return CheckReplay(service_.EndOf(*reply));
   }
 }
 

@@ -36,15 +36,22 @@ class SessionService::Write : public std::enable_shared_from_this<Write> {
   virtual void Try() = 0;
 
   void Finish(absl::StatusOr<SessionResult> result);
-  void FinishWith(SessionId id, StoredSession stored, bool cookie_due);
+  // `touched`: a cookie with an age is due too, since its date has moved.
+  void FinishWith(SessionId id, StoredSession stored, bool cookie_due, bool touched = false);
   // kTaken: void claims are taken over in the next Try, others end the write. False: move `index` belongs to no
   // request.
   bool Judge(const StoreReply& taken);
-  // Goes round once more, after a short wait from the second time on; ends the write after too many tries.
-  void TryAgain();
+  // Goes round once more, after a short wait from the second time on; ends the write after too many tries, telling the
+  // version that stood in the way (empty: it was no version).
+  void TryAgain(std::string_view current_etag = {});
 
+  // True: the request claims in this one's namespace itself.
+  bool IsAsked(const HeldClaim& claim) const;
   // The record with the members that the claims set.
   absl::StatusOr<std::string> WithClaimedMembers(std::string record) const;
+  // `record` with the claims' members that a stale copy has set back, as overwrite_ says.
+  absl::StatusOr<std::string> Mended(const std::string& record) const;
+  void CountOverwrite();
   StoreEffects Effects(ClaimPlan plan);
 
   SessionService& service_;
@@ -52,6 +59,7 @@ class SessionService::Write : public std::enable_shared_from_this<Write> {
   const std::vector<ClaimRequest> claims_;
   std::vector<std::optional<std::string>> previous_;
   std::map<std::size_t, std::string> takeovers_;
+  Overwrite overwrite_;
 
  private:
   std::optional<Announcement> announcement_;
@@ -90,11 +98,15 @@ class SessionService::UpdateWrite final : public Write {
   void OnUpdated(absl::StatusOr<StoreReply> reply);
   // What to write on top of state_; nullopt: nothing.
   absl::StatusOr<std::optional<StoreUpdate>> Prepare();
+  // The claim as it is, to be refused when it is another's by now.
+  ClaimMove Kept(const HeldClaim& claim) const;
+  void DropLostClaims();
 
   const UpdateRequest request_;
   const bool retired_secret_;
   StoredSession state_;
-  bool is_recalled_ = false;  // state_ comes from the cache: no error may be told by it
+  std::set<std::string> lost_claims_;  // namespaces whose claim somebody else has taken over
+  bool is_recalled_ = false;           // state_ comes from the cache: no error may be told by it
 };
 
 class SessionService::RegenerateWrite final : public Write {

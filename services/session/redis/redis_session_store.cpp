@@ -59,6 +59,7 @@ absl::StatusOr<StoreReply> Parse(const Reply& reply) {
   if (outcome == "GONE") {
     result.outcome = StoreOutcome::kGone;
     result.end_reason = TombReason(at(1));
+    result.revived = at(2) == "1";
     return result;
   }
   if (outcome == "EXISTS") {
@@ -95,16 +96,20 @@ absl::StatusOr<StoreReply> Parse(const Reply& reply) {
   session.user_id = std::string(at(11));
   session.claims = DecodeClaims(at(12));
   session.ttl = Ttl(reply[13].number());
+  session.recent = std::string(at(14));
   return result;
 }
 
-// The most common way to end: parse, then hand on. `record` fills in what the caller had sent and Redis did not echo.
-Client::Done Parsed(Done<StoreReply> done, std::string record = {}) {
-  return [done = std::move(done), record = std::move(record)](absl::StatusOr<Reply> reply) mutable {
+// The most common way to end: parse, then hand on. `record` and `recent` fill in what the caller had sent and Redis did
+// not echo.
+Client::Done Parsed(Done<StoreReply> done, std::string record = {}, std::optional<std::string> recent = {}) {
+  return [done = std::move(done), record = std::move(record),
+          recent = std::move(recent)](absl::StatusOr<Reply> reply) mutable {
     if (!reply.ok()) return std::move(done)(reply.status());
     absl::StatusOr<StoreReply> result = Parse(*reply);
-    if (result.ok() && result->outcome == StoreOutcome::kOk && !record.empty()) {
-      result->session.record = std::move(record);
+    if (result.ok() && result->outcome == StoreOutcome::kOk) {
+      if (!record.empty()) result->session.record = std::move(record);
+      if (recent) result->session.recent = *std::move(recent);
     }
     std::move(done)(std::move(result));
   };
@@ -167,6 +172,7 @@ void RedisSessionStore::Update(StoreUpdate update, Done<StoreReply> done) {
   }
   arguments.Add(OptionalMillis(update.ttl));
   arguments.Add(effects.claims ? "1" : "0").Add(effects.claims ? EncodeClaims(*effects.claims) : std::string());
+  arguments.Add(update.recent ? "1" : "0").Add(update.recent.value_or(std::string()));
   AddMoves(arguments, effects.claim_moves);
   AddAnnouncement(arguments, effects.announcement);
   if (effects.presence) {
@@ -176,7 +182,8 @@ void RedisSessionStore::Update(StoreUpdate update, Done<StoreReply> done) {
   } else {
     arguments.Add("0");
   }
-  client_.Run(ScriptId::kUpdate, 3, std::move(arguments), Parsed(std::move(done), std::move(record)));
+  client_.Run(ScriptId::kUpdate, 3, std::move(arguments),
+              Parsed(std::move(done), std::move(record), std::move(update.recent)));
 }
 
 void RedisSessionStore::Touch(SessionId id, std::chrono::milliseconds idle, Done<StoreReply> done) {

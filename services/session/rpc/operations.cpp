@@ -73,6 +73,7 @@ void Operations::Run(session::v1::CreateSessionRequest request, Done<session::v1
   CreateRequest create{
       .data_json = std::move(*request.mutable_data_json()),
       .user_id = std::move(*request.mutable_user_id()),
+      .client_address = std::move(*request.mutable_device()->mutable_address()),
       .idle_ttl = ToMillisOrUnset(request.has_idle_ttl(), request.idle_ttl()),
       .absolute_ttl = ToMillisOrUnset(request.has_absolute_ttl(), request.absolute_ttl()),
       .claims = FromProto(request.claims()),

@@ -107,8 +107,7 @@ class SessionRpcs::WatchStream final : public WatchHub::Sink, public std::enable
       for (WatchSessionsRequest::Add& add : *batch->mutable_add()) {
         // Refusals wait for the client without a watch behind them: they count too.
         if (self->service_.hub_.WatchesOf(self.get()) >= kMaxWatches || self->CountWaiting() >= kMaxWatches) {
-          return self->stream_->Finish(
-              TooMany("TOO_MANY_WATCHES", "too many watches on one stream (limit 200000)"));
+          return self->stream_->Finish(TooMany("TOO_MANY_WATCHES", "too many watches on one stream (limit 200000)"));
         }
         self->service_.hub_.Add(self, add.watch_id(), std::move(*add.mutable_session()), add.known_revision());
       }
@@ -226,8 +225,7 @@ class BroadcastRpcs::SubscribeStream final : public BroadcastHub::Sink,
     }
     if (!slow()) return stream_->Kick();
     service_.parts_.metrics.slow_subscribers.Increment();
-    stream_->Finish(
-        TooMany("SLOW_SUBSCRIBER", "the subscriber does not keep up (limit 8 MiB); resume by position"));
+    stream_->Finish(TooMany("SLOW_SUBSCRIBER", "the subscriber does not keep up (limit 8 MiB); resume by position"));
   }
 
   void GoAway() {
@@ -255,8 +253,7 @@ class BroadcastRpcs::SubscribeStream final : public BroadcastHub::Sink,
               grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "rooms come on their namespace's channel"));
         }
         if (!add.namespace_().starts_with('/')) {
-          return self->stream_->Finish(
-              grpc_status::ToGrpc(InvalidField("add.namespace", "must begin with /")));
+          return self->stream_->Finish(grpc_status::ToGrpc(InvalidField("add.namespace", "must begin with /")));
         }
         self->service_.hub_.Add(self, add.namespace_(), add.after());
       }

@@ -124,7 +124,7 @@ void WatchHub::OnRead(const SessionId& id, absl::StatusOr<SessionResult> result)
   watched.reading = false;
   if (absl::IsNotFound(result.status())) {
     // Without a tombstone its time was up (or somebody deleted the key, which looks the same).
-    const bool is_expired = ReasonOf(result.status()) == "SESSION_NOT_FOUND";
+    const bool is_expired = ReasonOf(result.status()) != "SESSION_DESTROYED";
     return End(id, is_expired ? session::v1::END_REASON_EXPIRED : session::v1::END_REASON_UNSPECIFIED);
   }
   if (!result.ok()) {

@@ -12,10 +12,9 @@
 #include <future>
 #include <mutex>
 
-#include "services/session/core.hpp"
-#include "services/session/rpc/rpc_server.hpp"
 #include "sesior/base/error.hpp"
 #include "sesior/session_client/grpc_session_client.hpp"
+#include "tests/integration/session/replica.hpp"
 #include "tests/support/redis_server.hpp"
 
 namespace sesior::session {
@@ -27,43 +26,7 @@ using session_client::WatchEvent;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// One session replica.
-class Replica {
- public:
-  explicit Replica(const std::string& redis_url) {
-    const char* arguments[] = {"sesior-session", "--listen=127.0.0.1:0", "--cookie-secret=keyboard cat", "--redis-url",
-                               redis_url.c_str()};
-    EXPECT_TRUE(LoadConfig(5, arguments, config_).ok());
-    core_.emplace(config_, metrics_);
-    operations_.emplace(core_->sessions(), core_->store(), core_->presence(), SystemClock());
-    watches_.emplace(core_->sessions(), core_->bus(), core_->executor(), SystemClock());
-    broadcasts_.emplace(core_->store(), core_->bus(), core_->executor());
-    server_.emplace(config_.listen, rpc::ServiceParts{*operations_, core_->executor(), rpc_metrics_}, *watches_,
-                    *broadcasts_);
-    core_->OnServing([this](bool serving) { server_->SetServing(serving); });
-    EXPECT_TRUE(core_->Start().ok());
-    EXPECT_TRUE(server_->Start().ok());
-  }
-  ~Replica() {
-    server_->Drain(std::chrono::steady_clock::now() + seconds(2));
-    server_->Stop();
-    core_->Stop();
-  }
-  std::string address() const { return "127.0.0.1:" + std::to_string(server_->port()); }
-  int port() const { return server_->port(); }
-  bool serving() const { return core_->serving(); }
-
- private:
-  Config config_;
-  telemetry::Registry registry_;
-  Metrics metrics_{registry_};
-  rpc::RpcMetrics rpc_metrics_{registry_};
-  std::optional<Core> core_;
-  std::optional<rpc::Operations> operations_;
-  std::optional<rpc::WatchHub> watches_;
-  std::optional<rpc::BroadcastHub> broadcasts_;
-  std::optional<rpc::RpcServer> server_;
-};
+using sesior::testing::Replica;
 
 bool WaitUntil(const std::function<bool()>& condition, seconds limit = seconds(20)) {
   const auto deadline = std::chrono::steady_clock::now() + limit;

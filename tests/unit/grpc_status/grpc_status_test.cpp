@@ -67,8 +67,8 @@ TEST(GrpcStatus, CarriesMetadataOverBothWires) {
 }
 
 TEST(GrpcStatus, SaysWhatIsExhausted) {
-  const internal::v1::Status proto = ToProto(Error(StatusCode::kResourceExhausted, "too many",
-                                                   {.reason = "R", .field = "device.address", .retry_after = {}}));
+  const internal::v1::Status proto = ToProto(
+      Error(StatusCode::kResourceExhausted, "too many", {.reason = "R", .field = "device.address", .retry_after = {}}));
   ASSERT_EQ(proto.details_size(), 3);
   EXPECT_EQ(proto.details(2).type_url(), "type.googleapis.com/google.rpc.QuotaFailure");
   internal::v1::BadRequest same_shape;

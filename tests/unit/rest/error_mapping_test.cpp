@@ -31,6 +31,7 @@ TEST(ErrorMapping, FollowsItsTable) {
       {StatusCode::kFailedPrecondition, "", {}, 409, "said", 0},
       {StatusCode::kResourceExhausted, "RECORD_TOO_LARGE", {}, 413, "said", 0},
       {StatusCode::kResourceExhausted, "TOO_MANY_SESSIONS", {}, 429, "said", 0},
+      {StatusCode::kResourceExhausted, "CREATE_RATE", 1500ms, 429, "said", 2},
       {StatusCode::kResourceExhausted, "", {}, 503, "busy; try again", 1},
       {StatusCode::kUnavailable, "", {}, 503, "the session service cannot be reached; try again", 1},
       {StatusCode::kUnavailable, "", 2500ms, 503, "the session service cannot be reached; try again", 3},

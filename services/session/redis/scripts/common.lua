@@ -190,15 +190,14 @@ end
 local function load(keys, env)
   local tomb = call('GET', keys.tomb)
   if tomb then
-    call('DEL', keys.sess)  -- where a late writer brought it back
-    return nil, {'GONE', tomb}
+    return nil, {'GONE', tomb, num(call('DEL', keys.sess))}  -- 1: a late writer had brought it back
   end
   local v = call('GET', keys.sess)
   if not v then return nil, {'MISSING', lapse(keys, env.sid, env.replid, env.now) or ''} end
   if #v > MAX_RECORD_BYTES and not env.any_size then return nil, {err = 'TOOLONG the record'} end
   local h = redis.sha1hex(v)
-  local m = call('HMGET', keys.meta, 'h', 'r', 'f', 'c', 'a', 'i', 'u', 'k')
-  local state = {v = v, h = h, r = m[2], f = m[3], c = m[4], a = m[5], i = m[6], u = m[7], k = m[8]}
+  local m = call('HMGET', keys.meta, 'h', 'r', 'f', 'c', 'a', 'i', 'u', 'k', 'l')
+  local state = {v = v, h = h, r = m[2], f = m[3], c = m[4], a = m[5], i = m[6], u = m[7], k = m[8], l = m[9]}
   state.ttl = call('PTTL', keys.sess)
   if not m[2] then
     state.r, state.f, state.c, state.a = env.now, '1', env.now, '0'
@@ -219,10 +218,10 @@ local function load(keys, env)
   return state
 end
 
--- An answer with a state: four values about the step, then the ten that C++ reads as StoredSession.
+-- An answer with a state: four values about the step, then the eleven that C++ reads as StoredSession.
 local function reply(state, outcome, text, epoch, offset)
   return {outcome, text or '', epoch or '', offset or '', state.v, state.h, state.r, state.f, state.c, state.a,
-          state.i or '', state.u or '', state.k or '', num(state.ttl)}
+          state.i or '', state.u or '', state.k or '', num(state.ttl), state.l or ''}
 end
 
 -- Claim moves: triples of key, expected, next, from ARGV[at] on, after their count. nil, or the answer TAKEN.

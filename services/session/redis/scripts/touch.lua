@@ -3,8 +3,7 @@ local keys = {sess = KEYS[1], meta = KEYS[2], tomb = KEYS[3]}
 local sid, now, idle = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[6])
 local tomb = call('GET', keys.tomb)
 if tomb then
-  call('DEL', keys.sess)
-  return {'GONE', tomb}
+  return {'GONE', tomb, num(call('DEL', keys.sess))}
 end
 local ttl = call('PTTL', keys.sess)
 if ttl == -2 then return {'MISSING', lapse(keys, sid, ARGV[3], ARGV[2]) or ''} end

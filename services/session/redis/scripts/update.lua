@@ -1,5 +1,5 @@
 -- KEYS sess meta tomb. ARGV sid now replid absolute tomb_ms, request id, result,
--- expected etag, expected revision, has record, record, etag, ttl ms ('': keep), has claims, claims;
+-- expected etag, expected revision, has record, record, etag, ttl ms ('': keep), has claims, claims, has recent, recent;
 -- moves; announcement; presence (count 0 or 1, then namespace, key, value, left).
 local keys = {sess = KEYS[1], meta = KEYS[2], tomb = KEYS[3]}
 local env = {sid = ARGV[1], now = ARGV[2], replid = ARGV[3], absolute = ARGV[4], tomb_ms = ARGV[5]}
@@ -9,9 +9,9 @@ if not state then return failure end
 local known = find_request(keys.meta, rid)
 if known then return reply(state, 'REPLAY', known) end
 if state.h ~= ARGV[8] or state.r ~= ARGV[9] then return reply(state, 'CONFLICT') end
-local taken = check_moves(16)
+local taken = check_moves(18)
 if taken then return taken end
-local has_record, has_claims, px = ARGV[10] == '1', ARGV[14] == '1', ARGV[13]
+local has_record, has_claims, has_recent, px = ARGV[10] == '1', ARGV[14] == '1', ARGV[16] == '1', ARGV[13]
 local is_shorter = px ~= '' and state.ttl > tonumber(px)
 if px ~= '' and state.ttl > 0 then
   state.ttl = tonumber(px)
@@ -29,14 +29,17 @@ elseif px ~= '' then
   call('PEXPIRE', keys.sess, px)
 end
 if has_claims then state.k = ARGV[15] end
+if has_recent then state.l = ARGV[17] end
 if has_record or has_claims then
   state.r = next_revision(state.r, env.now)
-  call('HSET', keys.meta, 'h', state.h, 'r', state.r, 'f', state.f, 'k', state.k or '')
+  call('HSET', keys.meta, 'h', state.h, 'r', state.r, 'f', state.f, 'k', state.k or '', 'l', state.l or '')
+elseif has_recent then
+  call('HSET', keys.meta, 'l', state.l)
 end
 if rid ~= '' then call('HSET', keys.meta, 'q', with_request(keys.meta, rid, ARGV[7])) end
 if state.ttl > 0 then call('PEXPIRE', keys.meta, num(state.ttl + META_SLACK_MS)) end
 if is_shorter then lower_expiry(env.sid, state.ttl) end
-local at = apply_moves(16, state.ttl)
+local at = apply_moves(18, state.ttl)
 local presence = at + (ARGV[at] == '0' and 1 or 4)
 if ARGV[presence] == '1' then
   local ns = ARGV[presence + 1]
@@ -48,4 +51,5 @@ end
 local epoch, offset = apply_announcement(at, env.sid, env.replid, env.now)
 if has_record or has_claims then call('PUBLISH', HINTS, 'up ' .. env.sid .. ' ' .. state.r) end
 state.v = ''  -- the caller knows it
+if has_recent then state.l = '' end
 return reply(state, 'OK', '', epoch, offset)

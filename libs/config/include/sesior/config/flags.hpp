@@ -9,8 +9,8 @@
 //
 // --stop-timeout=5s, --stop-timeout 5s and SESIOR_REST_STOP_TIMEOUT=5s mean the same; flags win. Every flag FILE of the
 // form --NAME-file PATH (environment ..._NAME_FILE) exists for secrets and gives the value as the file's text without
-// its last line break. Durations are a number with ms, s, m, h or d. Lists are separated by commas.
-// Threading: thread-compatible; used in main before anything else starts.
+// its last line break (lists also take a line each there). Durations are a number with ms, s, m, h or d. Lists are
+// separated by commas. Threading: thread-compatible; used in main before anything else starts.
 #pragma once
 
 #include <chrono>
@@ -52,6 +52,8 @@ class Flags {
   // Masked by --print-config; can come from a file. A list, as secrets rotate.
   void AddSecret(std::string name, std::vector<std::string>* value, std::string help);
   void AddSecret(std::string name, std::string* value, std::string help);
+  // As the list above; `path` becomes the file that the value came from, empty when it came from no file.
+  void AddSecret(std::string name, std::vector<std::string>* value, std::string* path, std::string help);
   // A rule over several settings, run after parsing; gives one line per problem.
   void AddCheck(std::function<std::vector<std::string>()> check);
 
@@ -70,6 +72,7 @@ class Flags {
     std::string help;
     bool is_bool = false;
     bool is_secret = false;
+    std::string* path = nullptr;                         // where to tell the file it came from
     std::function<std::string(const std::string&)> set;  // the problem; empty: fine
     std::function<std::string()> get;
   };
@@ -81,6 +84,9 @@ class Flags {
   std::vector<Flag> flags_;
   std::vector<std::function<std::vector<std::string>()>> checks_;
 };
+
+// The list of secrets in a file, as AddSecret would take it. kNotFound: it cannot be read. kOutOfRange: above 64 KiB.
+absl::StatusOr<std::vector<std::string>> ReadSecrets(const std::string& path);
 
 // Writes the problems to standard error; the exit code for main: 2.
 int FailStart(const absl::Status& status);
