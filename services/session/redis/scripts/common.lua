@@ -153,10 +153,10 @@ local function lapse(keys, sid, replid, now)
   return reason
 end
 
--- Request ids. Kept as lines "<id> <result>".
-local function find_request(meta, rid)
-  if rid == '' then return nil end
-  local lines = call('HGET', meta, 'q')
+-- Request ids. Kept in the sidecar as lines "<id> <result>", each with a line feed before it.
+local function request_lines(meta, rid) return rid ~= '' and call('HGET', meta, 'q') end
+
+local function find_request(lines, rid)
   if not lines then return nil end
   local _, behind = string.find(lines, '\n' .. rid .. ' ', 1, true)
   if not behind then return nil end
@@ -164,8 +164,8 @@ local function find_request(meta, rid)
   return string.sub(lines, behind + 1, stop - 1)
 end
 
-local function with_request(meta, rid, result)
-  local lines = (call('HGET', meta, 'q') or '') .. '\n' .. rid .. ' ' .. result
+local function with_request(lines, rid, result)
+  lines = (lines or '') .. '\n' .. rid .. ' ' .. result
   local _, count = string.gsub(lines, '\n', '')
   while count > KEPT_REQUESTS do
     local second = string.find(lines, '\n', 2, true)
@@ -188,16 +188,19 @@ end
 -- env: sid, now, replid, absolute (ms a session seen for the first time may live; '0': no limit), tomb_ms; any_size: the
 -- record may be longer than what is read.
 local function load(keys, env)
-  local tomb = call('GET', keys.tomb)
+  local found = call('MGET', keys.tomb, keys.sess)
+  local tomb, v = found[1], found[2]
   if tomb then
     return nil, {'GONE', tomb, num(call('DEL', keys.sess))}  -- 1: a late writer had brought it back
   end
-  local v = call('GET', keys.sess)
-  if not v then return nil, {'MISSING', lapse(keys, env.sid, env.replid, env.now) or ''} end
+  if not v then
+    call('GET', keys.sess)  -- says so when the key is there and holds something else
+    return nil, {'MISSING', lapse(keys, env.sid, env.replid, env.now) or ''}
+  end
   if #v > MAX_RECORD_BYTES and not env.any_size then return nil, {err = 'TOOLONG the record'} end
   local h = redis.sha1hex(v)
-  local m = call('HMGET', keys.meta, 'h', 'r', 'f', 'c', 'a', 'i', 'u', 'k', 'l')
-  local state = {v = v, h = h, r = m[2], f = m[3], c = m[4], a = m[5], i = m[6], u = m[7], k = m[8], l = m[9]}
+  local m = call('HMGET', keys.meta, 'h', 'r', 'f', 'c', 'a', 'i', 'u', 'k', 'l', 'q')
+  local state = {v = v, h = h, r = m[2], f = m[3], c = m[4], a = m[5], i = m[6], u = m[7], k = m[8], l = m[9], q = m[10]}
   state.ttl = call('PTTL', keys.sess)
   if not m[2] then
     state.r, state.f, state.c, state.a = env.now, '1', env.now, '0'

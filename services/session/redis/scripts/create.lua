@@ -4,7 +4,7 @@ local keys = {sess = KEYS[1], meta = KEYS[2], tomb = KEYS[3]}
 local env = {sid = ARGV[1], now = ARGV[2], replid = ARGV[3], absolute = ARGV[4], tomb_ms = ARGV[5]}
 local rid = ARGV[6]
 if call('EXISTS', keys.sess, keys.tomb) > 0 then
-  local known = find_request(keys.meta, rid)
+  local known = find_request(request_lines(keys.meta, rid), rid)
   local state = known and load(keys, env)
   if not state then return {'EXISTS'} end
   return reply(state, 'REPLAY', known)
@@ -18,7 +18,7 @@ local state = {v = '', h = ARGV[9], r = env.now, f = '0', c = env.now, a = ARGV[
                k = ARGV[14], ttl = ttl}
 call('HSET', keys.meta, 'h', state.h, 'r', state.r, 'f', '0', 'c', state.c, 'a', state.a, 'i', state.i, 'u', state.u,
      'k', state.k)
-if rid ~= '' then call('HSET', keys.meta, 'q', with_request(keys.meta, rid, ARGV[7])) end
+if rid ~= '' then call('HSET', keys.meta, 'q', with_request(nil, rid, ARGV[7])) end
 call('PEXPIRE', keys.meta, num(ttl + META_SLACK_MS))
 expect_expiry(env.sid, ttl, state.a)
 local at = apply_moves(15, ttl)

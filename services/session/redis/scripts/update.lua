@@ -6,7 +6,7 @@ local env = {sid = ARGV[1], now = ARGV[2], replid = ARGV[3], absolute = ARGV[4],
 local rid = ARGV[6]
 local state, failure = load(keys, env)
 if not state then return failure end
-local known = find_request(keys.meta, rid)
+local known = rid ~= '' and find_request(state.q, rid)
 if known then return reply(state, 'REPLAY', known) end
 if state.h ~= ARGV[8] or state.r ~= ARGV[9] then return reply(state, 'CONFLICT') end
 local taken = check_moves(18)
@@ -32,12 +32,17 @@ if has_claims then state.k = ARGV[15] end
 if has_recent then state.l = ARGV[17] end
 if has_record or has_claims then
   state.r = next_revision(state.r, env.now)
-  call('HSET', keys.meta, 'h', state.h, 'r', state.r, 'f', state.f, 'k', state.k or '', 'l', state.l or '')
-elseif has_recent then
-  call('HSET', keys.meta, 'l', state.l)
+  local fields = {'h', state.h, 'r', state.r, 'f', state.f}
+  local function set(name, value) fields[#fields + 1], fields[#fields + 2] = name, value end
+  if has_claims then set('k', state.k) end
+  if has_recent then set('l', state.l) end
+  if rid ~= '' then set('q', with_request(state.q, rid, ARGV[7])) end
+  call('HSET', keys.meta, unpack(fields))
+elseif has_recent or rid ~= '' then
+  call('HSET', keys.meta, 'l', state.l or '', 'q', rid ~= '' and with_request(state.q, rid, ARGV[7]) or state.q or '')
 end
-if rid ~= '' then call('HSET', keys.meta, 'q', with_request(keys.meta, rid, ARGV[7])) end
-if state.ttl > 0 then call('PEXPIRE', keys.meta, num(state.ttl + META_SLACK_MS)) end
+-- What the record's TTL was already, the sidecar's follows: by who set it, or by the sweep (expire.lua).
+if px ~= '' then call('PEXPIRE', keys.meta, num(state.ttl + META_SLACK_MS)) end
 if is_shorter then lower_expiry(env.sid, state.ttl) end
 local at = apply_moves(18, state.ttl)
 local presence = at + (ARGV[at] == '0' and 1 or 4)
