@@ -146,7 +146,7 @@ int main(int argc, char** argv) {
   std::printf("| call | transport | in flight | calls/s | p50 us | p99 us | client us | service us | Redis us |\n");
   std::printf("|---|---|---|---|---|---|---|---|---|\n");
   std::vector<Account> accounts;
-  for (const char* operation : {"resolve", "rename"}) {
+  for (const std::string operation : {"resolve", "get", "update", "rename"}) {
     for (const std::size_t in_flight : {std::size_t{1}, std::size_t{16}, kMostInFlight}) {
       for (const auto transport : {Options::Transport::kUnary, Options::Transport::kStream}) {
         const auto client = session_client::MakeSessionClient({.addresses = {argv[1]}, .transport = transport});
@@ -154,9 +154,14 @@ int main(int argc, char** argv) {
         while (accounts.size() < kMostInFlight) {
           accounts.push_back(Create(*client, "bench-" + run + "-" + std::to_string(accounts.size())));
         }
-        const bool resolve = operation[2] == 's';
         Load load([&](std::size_t lane, std::uint64_t round, std::function<void(bool)> done) {
-          if (resolve) {
+          if (operation == "get") {
+            session::v1::GetSessionRequest request;
+            request.mutable_session()->set_session_id(accounts[lane].id);
+            return client->GetSession(std::move(request), options,
+                                      [done](const auto& response) { done(response.ok()); });
+          }
+          if (operation == "resolve") {
             session::v1::ResolveCookieRequest request;
             request.set_cookie_header(accounts[lane].cookie);
             return client->ResolveCookie(std::move(request), options,
@@ -165,10 +170,15 @@ int main(int argc, char** argv) {
           const std::string name = "bench-" + run + "-" + std::to_string(lane) + (round % 2 == 0 ? "-a" : "-b");
           session::v1::UpdateSessionRequest request;
           request.mutable_session()->set_session_id(accounts[lane].id);
-          session::v1::Claim& claim = *request.add_claims();
-          claim.set_namespace_("userName");
-          claim.set_value(name);
-          claim.set_member("userName");
+          if (operation == "update") {
+            request.set_merge_patch_json(round % 2 == 0 ? R"({"theme":"dark","seen":1})"
+                                                        : R"({"theme":"light","seen":2})");
+          } else {
+            session::v1::Claim& claim = *request.add_claims();
+            claim.set_namespace_("userName");
+            claim.set_value(name);
+            claim.set_member("userName");
+          }
           broadcast::v1::Broadcast& broadcast = *request.mutable_announcement()->mutable_broadcast();
           broadcast.set_namespace_("/bench");
           broadcast.mutable_packet()->set_args_json("[\"user:renamed\",{\"user\":{\"userName\":\"" + name + "\"}}]");
@@ -181,7 +191,7 @@ int main(int argc, char** argv) {
         load.Run(in_flight, time);
         const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
         const auto calls = static_cast<double>(load.calls());
-        std::printf("| %s | %s | %zu | %.0f | %.0f | %.0f | %.1f | %.1f | %.1f |%s\n", operation,
+        std::printf("| %s | %s | %zu | %.0f | %.0f | %.0f | %.1f | %.1f | %.1f |%s\n", operation.c_str(),
                     transport == Options::Transport::kUnary ? "unary" : "stream", in_flight, calls / seconds,
                     load.Percentile(0.5), load.Percentile(0.99), (OwnCpuMicros() - own) / calls,
                     (CpuMicros(session_pid) - service) / calls, (CpuMicros(redis_pid) - redis) / calls,

@@ -380,6 +380,38 @@ describe('/session', () => {
     });
   }
 
+  test('refuses what no record can take, says which member, and leaves the record as it was', onlySesior, async () => {
+    const browser = new Browser(system.rest);
+    const userName = fresh();
+    await browser.register(userName);
+    assert.equal((await patch(browser, { big: 'x'.repeat(40_000) })).status, 200);
+    const before = await browser.get('/session');
+    for (const [status, member, body] of [
+      [400, 'cookie', '{"a":1,"cookie":null}'],
+      [400, '__proto__', '{"a":1,"__proto__":{}}'],
+      [400, 'deep', `{"a":1,"deep":${'['.repeat(40)}${']'.repeat(40)}}`],
+      [413, 'more', JSON.stringify({ a: 1, more: 'x'.repeat(40_000) })],
+    ]) {
+      const answer = await browser.send('PATCH', '/session', { body, headers: { 'content-type': 'application/json' } });
+      assert.equal(answer.status, status, member);
+      assert.match(answer.json.error, new RegExp(member));
+      const after = await browser.get('/session');
+      assert.equal(after.text, before.text);
+      assert.equal(after.headers.etag, before.headers.etag);
+    }
+  });
+
+  test('answers 304 to who has the record already', onlySesior, async () => {
+    const browser = new Browser(system.rest);
+    await browser.register(fresh());
+    const { etag } = (await browser.get('/session')).headers;
+    const same = await browser.send('GET', '/session', { headers: { 'if-none-match': etag } });
+    assert.equal(same.status, 304);
+    assert.equal(same.text, '');
+    await patch(browser, { a: 1 });
+    assert.equal((await browser.send('GET', '/session', { headers: { 'if-none-match': etag } })).status, 200);
+  });
+
   test('loses no patch when many come at once', onlySesior, async () => {
     const browser = new Browser(system.rest);
     await browser.register(fresh());

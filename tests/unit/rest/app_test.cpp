@@ -150,6 +150,20 @@ TEST(Register, LeavesTheCookieAloneInAnOutage) {
   EXPECT_TRUE(world.sessions.idle());
 }
 
+TEST(Register, SaysWhenToComeBackToWhoMakesTooManySessions) {
+  RestWorld world;
+  world.Send("POST", "/register", kJson, R"({"userName":"ann"})");
+  auto call = world.sessions.create_session.Take();
+  EXPECT_FALSE(call.request.device().address().empty()) << "the service counts by it";
+  call.Fail(
+      Error(absl::StatusCode::kResourceExhausted, "too many new sessions",
+            {.reason = "CREATE_RATE", .field = "device.address", .retry_after = std::chrono::milliseconds(20'500)}));
+  const Answer answer = world.Take();
+  EXPECT_EQ(answer.status, 429);
+  EXPECT_EQ(answer.Header("Retry-After"), "21");
+  EXPECT_EQ(answer.Header("Set-Cookie"), "");
+}
+
 TEST(Register, TakesAForm) {
   RestWorld world;
   world.Send("POST", "/register", {{"Content-Type", "application/x-www-form-urlencoded; charset=utf-8"}},
