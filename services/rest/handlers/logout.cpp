@@ -2,12 +2,14 @@
 
 #include <utility>
 
+#include "sesior/base/error_metadata.hpp"
+
 namespace sesior::rest {
 namespace {
 
 namespace v1 = session::v1;
 
-// For a cookie that the service does not take for one of its own, and so does not clear.
+// Where the service was not asked, or does not say how its cookie is forgotten.
 constexpr char kForgetCookie[] = "connect.sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly";
 
 http::Response LoggedOut(const std::string& clear_cookie) {
@@ -29,7 +31,9 @@ void Logout(session_client::SessionClient& sessions, Exchange exchange) {
       std::move(request), std::move(options),
       [exchange = std::move(exchange)](absl::StatusOr<v1::DestroySessionResponse> destroyed) mutable {
         // A cookie that is not good: there is nothing to destroy.
-        if (absl::IsUnauthenticated(destroyed.status())) destroyed = v1::DestroySessionResponse();
+        if (absl::IsUnauthenticated(destroyed.status())) {
+          return std::move(exchange).Answer(LoggedOut(MetadataOf(destroyed.status())["clear_cookie"]));
+        }
         if (!destroyed.ok()) return std::move(exchange).Fail(destroyed.status());
         std::move(exchange).Answer(LoggedOut(destroyed->clear_cookie()));
       });

@@ -5,6 +5,7 @@
 
 #include "services/session/domain/errors.hpp"
 #include "services/session/rpc/convert.hpp"
+#include "sesior/base/error_metadata.hpp"
 
 namespace sesior::session::rpc {
 
@@ -191,6 +192,9 @@ void Operations::Run(session::v1::DestroySessionRequest request, Done<session::v
       .request_id = std::move(*request.mutable_request_id()),
   };
   sessions_.Destroy(std::move(destroy), [this, done = std::move(done)](absl::StatusOr<bool> destroyed) mutable {
+    if (absl::IsUnauthenticated(destroyed.status())) {
+      return std::move(done)(WithMetadata(destroyed.status(), "clear_cookie", sessions_.ClearCookie()));
+    }
     if (!destroyed.ok()) return std::move(done)(destroyed.status());
     session::v1::DestroySessionResponse response;
     response.set_destroyed(*destroyed);

@@ -181,7 +181,14 @@ TEST_F(Errors, OfACookie) {
   for (const char* bad : {"", "other=1", "connect.sid=", "connect.sid=x", "connect.sid=s%3A"}) {
     Expect(GetByCookie(bad), kUnauthenticated, "COOKIE_MALFORMED", "");
   }
-  Expect(GetByCookie(cookie.substr(0, cookie.size() - 3) + "AAA"), kUnauthenticated, "SIGNATURE_INVALID", "");
+  const std::string forged = cookie.substr(0, cookie.size() - 3) + "AAA";
+  Expect(GetByCookie(forged), kUnauthenticated, "SIGNATURE_INVALID", "");
+  v1::DestroySessionRequest logout;
+  logout.mutable_session()->set_cookie_header(forged);
+  const absl::Status status = Call(&SessionStub::DestroySession, logout).status();
+  Expect(status, kUnauthenticated, "SIGNATURE_INVALID", "");
+  EXPECT_EQ(MetadataOf(status)["clear_cookie"], "connect.sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly")
+      << "so that the browser forgets it all the same";
 }
 
 TEST_F(Errors, OfBadInputNameTheMemberAndChangeNothing) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "sesior/base/error.hpp"
+#include "sesior/base/error_metadata.hpp"
 #include "tests/unit/rest/rest_world.hpp"
 
 namespace sesior::rest {
@@ -446,6 +447,11 @@ TEST(Logout, ClearsABadCookieAndNoneToo) {
   Answer answer = world.Take();
   EXPECT_EQ(answer.status, 204);
   EXPECT_EQ(answer.Header("Set-Cookie"), kForget);
+
+  world.Send("POST", "/logout", kWithCookie);
+  world.sessions.destroy_session.Take().Fail(
+      WithMetadata(Status(absl::StatusCode::kUnauthenticated, "SIGNATURE_INVALID"), "clear_cookie", "sid=; Path=/app"));
+  EXPECT_EQ(world.Take().Header("Set-Cookie"), "sid=; Path=/app") << "as the service has it";
 
   answer = world.Ask("POST", "/logout");
   EXPECT_EQ(answer.status, 204);
