@@ -24,6 +24,7 @@ test(`${SECONDS} s of kills lose nothing`, { timeout: 300_000 }, async (t) => {
   const { code, output } = await run('--seconds', String(SECONDS));
   t.diagnostic(output.split('\n')[0]);  // the seed
   assert.equal(code, 0, output);
+  assert.doesNotMatch(output, /has ended \((?!SIGKILL)/, 'a process ended by itself');
 });
 
 test('the same load finds lost updates and revived sessions where whole records are saved', { timeout: 120_000 }, async (t) => {

@@ -13,7 +13,7 @@ import { until } from '../e2e/support/wait.mjs';
 import { ExpressApp } from '../interop/support/express.mjs';
 import { SessionRpc } from '../interop/support/rpc.mjs';
 
-const UP_MS = 40_000;
+const UP_MS = 120_000;
 
 export class World {
   system;
@@ -86,7 +86,7 @@ export class World {
     const port = String(this.#redisPort);
     this.#redis = spawn('setpriv', [
       '--pdeathsig', 'KILL', '--', 'redis-server', '--bind', '127.0.0.1', '--port', port, '--dir', this.#dir, '--save', '',
-      '--appendonly', 'yes', '--appendfsync', 'always', '--maxmemory-policy', 'noeviction',
+      '--appendonly', 'yes', '--appendfsync', 'always', '--auto-aof-rewrite-min-size', '8mb', '--maxmemory-policy', 'noeviction',
     ], { stdio: 'ignore' });
     await until('Redis', () => redisReady('127.0.0.1', this.#redisPort), UP_MS);
   }
