@@ -391,3 +391,36 @@ describe('the end of a session', () => {
     });
   }
 });
+
+describe('a record that Express loaded before a write of SESIOR, and saves after it', () => {
+  // Express has the session as it is now; `change` happens; then Express saves its copy, with a member of its own.
+  async function savedOver(ann, change) {
+    const late = nobody();
+    late.cookie = ann.cookie;
+    const name = fresh('gate');
+    const gate = app.gate(name);
+    const saved = late.express('POST', `/slow?gate=${encodeURIComponent(name)}`, { late: 1 });
+    await gate.waiting;
+    await change();
+    gate.open();
+    assert.equal((await saved).status, 200);
+  }
+
+  test('does not set a name back: its owner keeps it, the record is mended at the next look, and Express loses nothing of its own', async () => {
+    const ann = nobody();
+    const [before, after] = [fresh(), fresh()];
+    await ann.sesior('POST', '/register', { userName: before });
+    await savedOver(ann, () => ann.sesior('POST', '/register', { userName: after }));
+    assert.deepEqual((await ann.sesior('GET', '/session')).json, { userName: after, late: 1 });
+    assert.deepEqual((await ann.express('GET', '/session')).json, { userName: after, late: 1 });
+    assert.equal((await nobody().sesior('POST', '/register', { userName: after })).status, 409);
+    assert.equal((await nobody().sesior('POST', '/register', { userName: before })).status, 200);
+  });
+
+  test('does overwrite other members: nothing says which of the two is right', async () => {
+    const ann = nobody();
+    await ann.express('POST', '/session', { a: 1 });
+    await savedOver(ann, () => ann.sesior('PATCH', '/session', { a: 2 }));
+    assert.deepEqual((await ann.sesior('GET', '/session')).json, { a: 1, late: 1 });
+  });
+});
