@@ -152,7 +152,10 @@ void InMemorySessionStore::Read(SessionId id, std::string request_id, Done<Store
 void InMemorySessionStore::Create(session::StoreCreate create, Done<StoreReply> done) {
   StoreReply reply;
   if (outage.ok()) {
-    if (Live(create.id) != nullptr || tombs_.contains(create.id.text())) {
+    if (const auto tomb = tombs_.find(create.id.text()); tomb != tombs_.end()) {
+      reply.outcome = StoreOutcome::kGone;
+      reply.end_reason = tomb->second.reason;
+    } else if (Live(create.id) != nullptr) {
       reply.outcome = StoreOutcome::kExists;
       const auto meta = metas_.find(create.id.text());
       const std::string* known = meta == metas_.end() ? nullptr : FindRequest(meta->second, create.effects.request_id);
@@ -190,6 +193,7 @@ void InMemorySessionStore::Update(session::StoreUpdate update, Done<StoreReply> 
       if (update.ttl && value.expires_ms >= 0) value.expires_ms = clock_.WallMillis() + update.ttl->count();
       if (update.effects.claims) meta.state.claims = *update.effects.claims;
       if (update.recent) meta.state.recent = *update.recent;
+      if (update.own_idle) meta.state.own_idle = *update.own_idle;
       if (update.record || update.effects.claims) meta.state.revision = NextRevision(meta.state.revision);
       Remember(meta, update.effects);
       ApplyMoves(update.effects.claim_moves);

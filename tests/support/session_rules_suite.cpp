@@ -725,6 +725,87 @@ TEST_F(SessionRules, MendsNothingThatIsAnothers) {
   EXPECT_EQ(Data(thief), R"({"userName":"bob"})");
 }
 
+// What the store for express-session sends: see ExpressWrite.
+constexpr char kExpressId[] = "8d88JCadsQco-apkDj-Z6Iu838GB5P40";
+constexpr char kExpressCookie[] = R"({"originalMaxAge":60000,"expires":"2026-11-23T03:37:58.952Z","path":"/"})";
+
+TEST_F(SessionRules, CreatesASessionUnderTheIdThatExpressMade) {
+  CreateRequest request;
+  request.data_json = R"({"userName":"ann","flash":{},"gone":"nullnullnullnull"})";
+  request.request_id = "r1";
+  request.express = {SessionId(kExpressId), kExpressCookie, std::nullopt, "nullnullnullnull"};
+  const absl::StatusOr<SessionResult> made = Create(request);
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_EQ(made->session.id.text(), kExpressId);
+  EXPECT_EQ(made->session.cookie_json, kExpressCookie);
+  EXPECT_EQ(world_->ForeignGet(kExpressId),
+            absl::StrCat(R"({"cookie":)", kExpressCookie, R"(,"userName":"ann","flash":{},"gone":null})"));
+  EXPECT_NEAR(static_cast<double>(world_->ForeignTtl(kExpressId)), 60'000, 3000);
+  EXPECT_EQ(Create(request)->session.stored.revision, made->session.stored.revision) << "the same call again";
+  request.request_id = "r2";
+  EXPECT_EQ(ReasonOf(Create(request).status()), "SESSION_EXISTS");
+  ASSERT_TRUE(*Destroy(SessionId(kExpressId)));
+  EXPECT_EQ(ReasonOf(Create(request).status()), "SESSION_DESTROYED");
+  EXPECT_EQ(world_->ForeignGet(kExpressId), std::nullopt);
+}
+
+TEST_F(SessionRules, ChangesCookieAndLimitOnlyForExpress) {
+  const SessionId id = Created(R"({"a":1})");
+  UpdateRequest request = PatchOf(id, R"({"userName":"ann","a":null,"b":{"c":"a-token-for-null"}})");
+  request.touch = true;
+  request.express = {SessionId(), kExpressCookie, std::nullopt, "a-token-for-null"};
+  ASSERT_TRUE(Update(request).ok());
+  EXPECT_EQ(world_->ForeignGet(id.text()),
+            absl::StrCat(R"({"cookie":)", kExpressCookie, R"(,"userName":"ann","b":{"c":null}})"));
+  EXPECT_NEAR(static_cast<double>(world_->ForeignTtl(id.text())), 60'000, 3000);
+  // Its own limit, instead of the cookie's, and no more.
+  request.express = {SessionId(), R"({"originalMaxAge":null})", 2min, ""};
+  request.merge_patch_json = "";
+  ASSERT_TRUE(Update(request).ok());
+  EXPECT_NEAR(static_cast<double>(world_->ForeignTtl(id.text())), 120'000, 3000);
+  EXPECT_NEAR(static_cast<double>(Get(id)->session.idle.count()), 120'000, 0);
+  request.express->idle_ttl.reset();
+  ASSERT_TRUE(Update(request).ok());
+  EXPECT_NEAR(static_cast<double>(world_->ForeignTtl(id.text())), 86'400'000, 5000);
+  // A member under a claim may be written as Express could; the claim is void by that.
+  const SessionId bob = Created();
+  ASSERT_TRUE(Rename(bob, "bob").ok());
+  request = PatchOf(bob, R"({"userName":"robert"})");
+  EXPECT_EQ(ReasonOf(Update(request).status()), "CLAIMED_MEMBER");
+  request.express.emplace();
+  ASSERT_TRUE(Update(request).ok());
+  EXPECT_TRUE(Rename(Created(), "bob").ok());
+  // And it revives nobody.
+  ASSERT_TRUE(*Destroy(bob));
+  EXPECT_EQ(ReasonOf(Update(request).status()), "SESSION_DESTROYED");
+}
+
+TEST_F(SessionRules, RefusesWhatExpressCannotHaveSaid) {
+  CreateRequest create;
+  for (const char* bad : {"", "short", "8d88JCadsQco-apkDj-Z6Iu838GB5P4 ", "8d88JCadsQco-apkDj-Z6Iu838GB5P4{"}) {
+    create.express = {SessionId(bad), "", std::nullopt, ""};
+    EXPECT_EQ(DetailsOf(Create(create).status()).field, "express.session_id") << bad;
+  }
+  const SessionId id = Created(R"({"a":1})");
+  const auto field = [&](ExpressWrite express, std::string patch = "{}") {
+    UpdateRequest request = PatchOf(id, std::move(patch));
+    request.express = std::move(express);
+    return DetailsOf(Update(std::move(request)).status()).field;
+  };
+  EXPECT_EQ(field({SessionId(kExpressId), "", std::nullopt, ""}), "express.session_id");
+  for (const char* bad : {"[]", "1", "{", R"({"a":[[[[1]]]]})"}) {
+    EXPECT_EQ(field({SessionId(), bad, std::nullopt, ""}), "express.cookie_json") << bad;
+  }
+  EXPECT_EQ(field({SessionId(), absl::StrCat(R"({"a":")", std::string(5000, 'x'), "\"}"), std::nullopt, ""}),
+            "express.cookie_json");
+  EXPECT_EQ(field({SessionId(), "", -1ms, ""}), "express.idle_ttl");
+  EXPECT_EQ(field({SessionId(), "", 24h * 401, ""}), "express.idle_ttl");
+  EXPECT_EQ(field({SessionId(), "", std::nullopt, "short"}), "express.null_placeholder");
+  EXPECT_EQ(field({SessionId(), "", std::nullopt, "where-a-name-is-due"}, R"({"where-a-name-is-due":1})"),
+            "express.null_placeholder");
+  EXPECT_EQ(Data(id), R"({"a":1})");
+}
+
 TEST_F(SessionRules, ReportsDamagedRecords) {
   for (const char* bad : {"{}", "[]", "1", "\"x\"", R"({"userName":"u"})", R"({"cookie":null})", "not json", "\xff"}) {
     world_->ForeignSet("bad", bad, 1000'000);

@@ -35,6 +35,11 @@ absl::Status SessionDestroyed(int end_reason) {
       "end_reason", std::to_string(end_reason));
 }
 
+absl::Status SessionExists() {
+  return Make(absl::StatusCode::kAlreadyExists, "there is a session with this id", "SESSION_EXISTS",
+              "express.session_id");
+}
+
 absl::Status EtagMismatch(std::string_view current_etag) {
   return WithEtag(Make(absl::StatusCode::kAborted, "the session has changed since that etag", "ETAG_MISMATCH", "etag"),
                   current_etag);

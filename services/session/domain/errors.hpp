@@ -12,6 +12,7 @@ absl::Status SessionNotFound();  // kNotFound SESSION_NOT_FOUND
 // kNotFound SESSION_DESTROYED, or SESSION_EXPIRED when it came to its absolute limit; metadata `end_reason` is the
 // number in sesior.session.v1.EndReason. The successor of a session is never told.
 absl::Status SessionDestroyed(int end_reason);
+absl::Status SessionExists();  // kAlreadyExists SESSION_EXISTS
 // kAborted ETAG_MISMATCH and WRITE_CONFLICT; metadata `current_etag`, quoted, is the version that stood in the way.
 absl::Status EtagMismatch(std::string_view current_etag);
 absl::Status WriteConflict(int tries, std::string_view current_etag);

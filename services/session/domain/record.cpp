@@ -8,7 +8,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "services/session/domain/json_merge.hpp"
 #include "services/session/domain/json_text.hpp"
 #include "sesior/base/error.hpp"
 #include "sesior/base/json_string.hpp"
@@ -96,10 +95,21 @@ std::string CookieObject(const CookieAttributes& cookie, std::int64_t now_ms) {
 
 }  // namespace
 
-absl::StatusOr<std::string> NewRecord(const CookieAttributes& cookie, std::string_view data_json, std::int64_t now_ms,
-                                      const MergeLimits& limits, const std::vector<std::string>& refused) {
-  const std::string empty = absl::StrCat("{\"cookie\":", CookieObject(cookie, now_ms), "}");
-  return data_json.empty() ? empty : MergePatch(empty, data_json, limits, refused);
+std::string NewRecord(const CookieAttributes& cookie, std::int64_t now_ms) {
+  return absl::StrCat("{\"cookie\":", CookieObject(cookie, now_ms), "}");
+}
+
+absl::StatusOr<std::string> WithCookie(std::string_view record, std::string_view cookie_json) {
+  const absl::StatusOr<std::vector<JsonMember>> members = JsonMembers(record, kAnyDepth);
+  if (!members.ok()) return RecordCorrupt();
+  std::string text = "{";
+  for (const JsonMember& member : *members) {
+    if (text.size() > 1) text.push_back(',');
+    const bool is_cookie = IsNamed(member.raw_name, "cookie");
+    absl::StrAppend(&text, ToAbsl(member.raw_name), ":", ToAbsl(is_cookie ? cookie_json : member.value));
+  }
+  text.push_back('}');
+  return text;
 }
 
 absl::Status RecordCorrupt() {
@@ -128,6 +138,7 @@ absl::StatusOr<RecordInfo> InspectRecord(std::string_view record) {
   }
   info.data_json.push_back('}');
   if (!cookie || !IsJsonObject(*cookie)) return RecordCorrupt();
+  info.cookie_json = std::string(*cookie);
   const std::vector<JsonMember> fields = *JsonMembers(*cookie, kAnyDepth);
   double max_age = 0;
   const std::optional<std::string_view> text = FindMember(fields, "originalMaxAge");

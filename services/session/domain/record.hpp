@@ -7,11 +7,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "services/session/domain/json_merge.hpp"
 
 namespace sesior::session {
 
@@ -34,12 +32,14 @@ struct CookieAttributes {
 struct RecordInfo {
   std::optional<std::chrono::milliseconds> original_max_age;  // unset: null or absent
   std::string data_json;                                      // the record without `cookie`: what the application sees
+  std::string cookie_json;                                    // that member
 };
 
-// The record of a new session: `cookie` first, then the members of `data_json`.
-// Errors: as MergePatch gives them for `data_json` (not an object, reserved member).
-absl::StatusOr<std::string> NewRecord(const CookieAttributes& cookie, std::string_view data_json, std::int64_t now_ms,
-                                      const MergeLimits& limits, const std::vector<std::string>& refused = {});
+// The record of a new session: its member `cookie` only.
+std::string NewRecord(const CookieAttributes& cookie, std::int64_t now_ms);
+
+// The record with another member `cookie`, at the place of the old one. kDataLoss RECORD_CORRUPT: no JSON object.
+absl::StatusOr<std::string> WithCookie(std::string_view record, std::string_view cookie_json);
 
 // kDataLoss RECORD_CORRUPT where Express would answer 500: not JSON, not an object, no `cookie` object.
 absl::StatusOr<RecordInfo> InspectRecord(std::string_view record);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "services/session/domain/errors.hpp"
+#include "services/session/domain/json_text.hpp"
 #include "services/session/domain/recent_changes.hpp"
 #include "services/session/domain/session_writes.hpp"
 #include "sesior/base/status_macros.hpp"
@@ -16,13 +17,39 @@ constexpr std::size_t kMaxWaitingPerSession = 1024;
 constexpr std::size_t kCachedSessions = 20'000;
 constexpr std::size_t kCachedBytes = 64 << 20;
 constexpr std::size_t kMaxRequestId = 64;
+constexpr std::size_t kMaxCookieJson = 4096;
+constexpr int kMaxCookieDepth = 4;
+constexpr std::chrono::hours kLongestIdle{24 * 400};
+
+bool IsOf(std::string_view text, std::size_t least, std::size_t most) {
+  return text.size() >= least && text.size() <= most && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+         });
+}
 
 absl::Status CheckRequestId(std::string_view id) {
-  const bool good =
-      id.size() <= kMaxRequestId && std::all_of(id.begin(), id.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-      });
-  return good ? absl::OkStatus() : InvalidField("request_id", "must be at most 64 of A-Z a-z 0-9 _ -");
+  return IsOf(id, 0, kMaxRequestId) ? absl::OkStatus()
+                                    : InvalidField("request_id", "must be at most 64 of A-Z a-z 0-9 _ -");
+}
+
+absl::Status CheckExpress(const ExpressWrite& express, bool creates) {
+  if (creates && !IsOf(express.id.text(), 32, 128)) {
+    return InvalidField("express.session_id", "must be 32 to 128 of A-Z a-z 0-9 _ -");
+  }
+  if (!creates && !express.id.empty()) return InvalidField("express.session_id", "names a session to create only");
+  if (!express.cookie_json.empty()) {
+    const bool fits = express.cookie_json.size() <= kMaxCookieJson;
+    if (!fits || !JsonMembers(express.cookie_json, kMaxCookieDepth).ok()) {
+      return InvalidField("express.cookie_json", "must be a JSON object of at most 4096 bytes");
+    }
+  }
+  if (express.idle_ttl && (express.idle_ttl->count() < 1 || *express.idle_ttl > kLongestIdle)) {
+    return InvalidField("express.idle_ttl", "must be 1 ms to 400 days");
+  }
+  if (!express.null_placeholder.empty() && !IsOf(express.null_placeholder, 16, 64)) {
+    return InvalidField("express.null_placeholder", "must be 16 to 64 of A-Z a-z 0-9 _ -");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckWrite(const std::vector<ClaimRequest>& claims, std::string_view request_id) {
@@ -65,6 +92,7 @@ absl::StatusOr<SessionView> SessionService::View(SessionId id, StoredSession sto
   SessionView view;
   view.id = std::move(id);
   view.data_json = std::move(info.data_json);
+  view.cookie_json = std::move(info.cookie_json);
   view.max_age = info.original_max_age;
   view.idle = stored.own_idle.value_or(IdleLimit(info, options_.default_ttl));
   view.stored = std::move(stored);
@@ -219,13 +247,19 @@ void SessionService::Create(CreateRequest request, Done<SessionResult> done) {
   if (absl::Status status = CheckWrite(request.claims, request.request_id); !status.ok()) {
     return Fail(std::move(done), std::move(status));
   }
+  if (request.express) {
+    if (absl::Status status = CheckExpress(*request.express, true); !status.ok()) {
+      return Fail(std::move(done), std::move(status));
+    }
+  }
   if (const std::optional<CreateLimits::Refusal> refusal = create_limits_.Take(request.client_address)) {
     const bool by_address = refusal->limit == CreateLimits::Limit::kAddress;
     ++(by_address ? counts_.creates_over_address_rate : counts_.creates_over_rate);
     return Fail(std::move(done), CreateRateExceeded(by_address, refusal->retry_after));
   }
-  const SessionId id =
-      request.request_id.empty() ? SessionId::Generate() : signer_->DeriveId("create", request.request_id);
+  const SessionId id = request.express              ? request.express->id
+                       : request.request_id.empty() ? SessionId::Generate()
+                                                    : signer_->DeriveId("create", request.request_id);
   StartWrite(id, std::make_shared<CreateWrite>(*this, id, std::move(request), std::move(done)));
 }
 
@@ -234,6 +268,11 @@ void SessionService::Update(UpdateRequest request, Done<SessionResult> done) {
   if (!reference.ok()) return Fail(std::move(done), reference.status());
   if (absl::Status status = CheckWrite(request.claims, request.request_id); !status.ok()) {
     return Fail(std::move(done), std::move(status));
+  }
+  if (request.express) {
+    if (absl::Status status = CheckExpress(*request.express, false); !status.ok()) {
+      return Fail(std::move(done), std::move(status));
+    }
   }
   const SessionId id = std::move(reference->id);
   StartWrite(id,

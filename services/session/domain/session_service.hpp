@@ -6,8 +6,8 @@
 // Errors:    of the store (kUnavailable, kDataLoss), and: kNotFound (SESSION_NOT_FOUND, SESSION_DESTROYED,
 // SESSION_EXPIRED),
 //            kUnauthenticated (COOKIE_MALFORMED, SIGNATURE_INVALID) for a reference by cookie, kInvalidArgument with
-//            the field, kAlreadyExists (CLAIM_TAKEN), kAborted (ETAG_MISMATCH, WRITE_CONFLICT), kResourceExhausted
-//            (RECORD_TOO_LARGE, CREATE_RATE, TOO_MANY_CALLS).
+//            the field, kAlreadyExists (CLAIM_TAKEN, SESSION_EXISTS), kAborted (ETAG_MISMATCH, WRITE_CONFLICT),
+//            kResourceExhausted (RECORD_TOO_LARGE, CREATE_RATE, TOO_MANY_CALLS).
 // Shutdown:  destroy it only when the executor runs no more of its work.
 #pragma once
 
@@ -73,6 +73,7 @@ struct SessionView {
   SessionId id;
   StoredSession stored;
   std::string data_json;
+  std::string cookie_json;
   std::optional<std::chrono::milliseconds> max_age;  // of the cookie
   std::chrono::milliseconds idle{};
 };
@@ -98,6 +99,14 @@ struct Announcement {
   std::function<std::string(const Substitutions&)> payload;
 };
 
+// What only Express says of its sessions; sesior.session.v1.ExpressWrite has the rules.
+struct ExpressWrite {
+  SessionId id;             // at creation; else empty
+  std::string cookie_json;  // empty: as it was
+  std::optional<std::chrono::milliseconds> idle_ttl;
+  std::string null_placeholder;
+};
+
 struct CreateRequest {
   std::string data_json;
   std::string user_id;
@@ -107,6 +116,7 @@ struct CreateRequest {
   std::vector<ClaimRequest> claims;
   std::optional<Announcement> announcement;
   std::string request_id;
+  std::optional<ExpressWrite> express;
 };
 
 struct UpdateRequest {
@@ -118,6 +128,7 @@ struct UpdateRequest {
   std::optional<StorePresenceChange> presence;
   bool touch = false;
   std::string request_id;
+  std::optional<ExpressWrite> express;
 };
 
 struct RegenerateRequest {

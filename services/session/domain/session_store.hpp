@@ -59,7 +59,7 @@ enum class StoreOutcome {
   kMissing,   // no record; `end_reason` says how it ended when this step was the first to see that it had, else 0
   kGone,      // destroyed; `end_reason` says why
   kConflict,  // not the expected version; `session` is the present one
-  kExists,    // creation: the id is in use or was
+  kExists,    // creation: the id is in use
   kTaken,     // claim number `taken_index` is held; `taken_text` says by whom
   kReplay,    // this request id was carried out before; `replay` is its result, `session` the present state
 };
@@ -130,6 +130,8 @@ struct StoreUpdate {
   std::optional<std::string> record;             // unset: the bytes stay
   std::optional<std::chrono::milliseconds> ttl;  // unset: the TTL stays
   std::optional<std::string> recent;             // unset: stays; on its own it makes no new revision
+  // Set: the session's own_idle from now on, whatever it was; meant with a record.
+  std::optional<std::optional<std::chrono::milliseconds>> own_idle;
   StoreEffects effects;
 };
 
@@ -148,7 +150,7 @@ class SessionStore {
 
   // kOk, kMissing, kGone; kReplay when `request_id` is not empty and known.
   virtual void Read(SessionId id, std::string request_id, Done<StoreReply> done) = 0;
-  // kOk with `session`; kExists, kTaken, kReplay.
+  // kOk with `session`; kExists, kGone, kTaken, kReplay.
   virtual void Create(StoreCreate create, Done<StoreReply> done) = 0;
   // kOk with `session`; kMissing, kGone, kConflict, kTaken, kReplay. Nothing is changed unless kOk.
   virtual void Update(StoreUpdate update, Done<StoreReply> done) = 0;

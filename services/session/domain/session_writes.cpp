@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "services/session/domain/errors.hpp"
 #include "services/session/domain/json_text.hpp"
 #include "services/session/domain/recent_changes.hpp"
@@ -94,6 +95,27 @@ absl::StatusOr<std::string> SessionService::Write::WithClaimedMembers(std::strin
   return MergePatch(record, patch, service_.options_.merge);
 }
 
+absl::StatusOr<std::string> SessionService::Write::Merged(std::string record, std::string_view patch,
+                                                          const std::optional<ExpressWrite>& express,
+                                                          const std::vector<std::string>& refused) const {
+  const MergeLimits& limits = service_.options_.merge;
+  if (!express) {
+    if (patch.empty()) return record;
+    return MergePatch(record, patch, limits, refused);
+  }
+  if (!express->cookie_json.empty()) {
+    SESIOR_ASSIGN_OR_RETURN(record, WithCookie(record, express->cookie_json));
+  }
+  if (patch.empty()) return record;
+  SESIOR_ASSIGN_OR_RETURN(record, MergePatch(record, patch, limits));
+  if (express->null_placeholder.empty()) return record;
+  const std::string text = absl::StrReplaceAll(record, {{absl::StrCat("\"", express->null_placeholder, "\""), "null"}});
+  if (!CheckJson(text, kAnyDepth).ok()) {
+    return InvalidField("express.null_placeholder", "stands where JSON wants a name");
+  }
+  return text;
+}
+
 StoreEffects SessionService::Write::Effects(ClaimPlan plan) {
   StoreEffects effects;
   previous_ = plan.previous;
@@ -147,7 +169,7 @@ void SessionService::CreateWrite::Try() {
   const SessionOptions& options = service_.options_;
   const std::int64_t now = service_.clock_.WallMillis();
   absl::StatusOr<std::string> record =
-      NewRecord(options.cookie, request_.data_json, now, options.merge, options.claimed_members);
+      Merged(NewRecord(options.cookie, now), request_.data_json, request_.express, options.claimed_members);
   if (record.ok()) record = WithClaimedMembers(*std::move(record));
   if (!record.ok()) {
     service_.executor_.Post([self = shared_from_this(), this, status = record.status()] { Finish(status); });
@@ -156,10 +178,13 @@ void SessionService::CreateWrite::Try() {
   StoreCreate create;
   create.id = id_;
   create.absolute_expiry_ms = now + request_.absolute_ttl.value_or(options.absolute_ttl).count();
-  create.own_idle = request_.idle_ttl;
-  create.ttl = service_.Bounded(request_.idle_ttl.value_or(options.cookie.max_age.value_or(options.default_ttl)),
-                                create.absolute_expiry_ms);
+  create.own_idle = request_.express ? request_.express->idle_ttl : request_.idle_ttl;
   create.record = *std::move(record);
+  StoredSession made;
+  made.record = create.record;
+  made.own_idle = create.own_idle;
+  // What was made here can be read; the view knows the idle limit.
+  create.ttl = service_.Bounded(service_.View(id_, std::move(made))->idle, create.absolute_expiry_ms);
   create.user_id = request_.user_id;
   create.effects = Effects(PlanClaims(id_, create.record, {}, claims_, takeovers_));
   service_.store_.Create(std::move(create), [self = shared_from_this(), this](absl::StatusOr<StoreReply> reply) {
@@ -179,6 +204,9 @@ void SessionService::CreateWrite::OnCreated(absl::StatusOr<StoreReply> reply) {
       Judge(*reply);
       return;
     default:
+      if (request_.express) {
+        return Finish(reply->outcome == StoreOutcome::kGone ? service_.EndOf(*reply) : SessionExists());
+      }
       // The id is in use, or was: a request id used for two calls. The second gets its own session.
       id_ = SessionId::Generate();
       return TryAgain();
@@ -224,26 +252,29 @@ absl::StatusOr<std::optional<StoreUpdate>> SessionService::UpdateWrite::Prepare(
   std::vector<std::string> refused = service_.options_.claimed_members;
   for (const HeldClaim& claim : state_.claims) refused.push_back(claim.member);
   SESIOR_ASSIGN_OR_RETURN(std::string record, Mended(state_.record));
-  if (!request_.merge_patch_json.empty()) {
-    SESIOR_ASSIGN_OR_RETURN(record, MergePatch(record, request_.merge_patch_json, service_.options_.merge, refused));
-  }
+  SESIOR_ASSIGN_OR_RETURN(record, Merged(std::move(record), request_.merge_patch_json, request_.express, refused));
   SESIOR_ASSIGN_OR_RETURN(record, WithClaimedMembers(std::move(record)));
 
   StoreUpdate update;
   update.id = subject_;
   update.expected_etag = state_.etag;
   update.expected_revision = state_.revision;
+  StoredSession next = state_;
+  next.record = record;
+  if (request_.express) next.own_idle = request_.express->idle_ttl;
+  if (next.own_idle != state_.own_idle) update.own_idle = next.own_idle;
   // What a stale copy did to other members is told once.
   const std::string known =
       overwrite_.members.empty() ? state_.recent : ForgetChanges(state_.recent, overwrite_.members);
   if (record != state_.record) {
     update.recent = NoteChanges(known, state_.record, record, service_.clock_.WallMillis());
     update.record = std::move(record);
-  } else if (known != state_.recent) {
-    update.recent = known;
+  } else {
+    if (known != state_.recent) update.recent = known;
+    if (update.own_idle) update.record = std::move(record);  // the sidecar's limit changes with a record only
   }
   if (request_.touch) {
-    SESIOR_ASSIGN_OR_RETURN(const SessionView view, service_.View(subject_, state_));
+    SESIOR_ASSIGN_OR_RETURN(const SessionView view, service_.View(subject_, std::move(next)));
     update.ttl = service_.Bounded(view.idle, state_.absolute_expiry_ms);
   }
   update.effects = Effects(PlanClaims(subject_, state_.record, state_.claims, claims_, takeovers_));
@@ -357,7 +388,7 @@ absl::StatusOr<StoreRegenerate> SessionService::RegenerateWrite::Prepare() {
   if (request_.keep_data) {
     SESIOR_ASSIGN_OR_RETURN(record, Mended(state_.record));
   } else {
-    SESIOR_ASSIGN_OR_RETURN(record, NewRecord(options.cookie, {}, now, options.merge));
+    record = NewRecord(options.cookie, now);
   }
   if (!request_.merge_patch_json.empty()) {
     SESIOR_ASSIGN_OR_RETURN(record, MergePatch(record, request_.merge_patch_json, options.merge, refused));

@@ -53,6 +53,10 @@ class SessionService::Write : public std::enable_shared_from_this<Write> {
   absl::StatusOr<std::string> Mended(const std::string& record) const;
   void CountOverwrite();
   StoreEffects Effects(ClaimPlan plan);
+  // `patch` on `record`, with what Express's own write says.
+  absl::StatusOr<std::string> Merged(std::string record, std::string_view patch,
+                                     const std::optional<ExpressWrite>& express,
+                                     const std::vector<std::string>& refused) const;
 
   SessionService& service_;
   const SessionId subject_;

@@ -159,7 +159,7 @@ void RedisSessionStore::Create(StoreCreate create, Done<StoreReply> done) {
 }
 
 void RedisSessionStore::Update(StoreUpdate update, Done<StoreReply> done) {
-  Arguments arguments = SessionArguments(update.id, 20);
+  Arguments arguments = SessionArguments(update.id, 24);
   StoreEffects& effects = update.effects;
   arguments.Add(std::move(effects.request_id)).Add(std::move(effects.result));
   arguments.Add(std::move(update.expected_etag)).Add(static_cast<std::int64_t>(update.expected_revision));
@@ -173,6 +173,7 @@ void RedisSessionStore::Update(StoreUpdate update, Done<StoreReply> done) {
   arguments.Add(OptionalMillis(update.ttl));
   arguments.Add(effects.claims ? "1" : "0").Add(effects.claims ? EncodeClaims(*effects.claims) : std::string());
   arguments.Add(update.recent ? "1" : "0").Add(update.recent.value_or(std::string()));
+  arguments.Add(update.own_idle ? "1" : "0").Add(update.own_idle ? OptionalMillis(*update.own_idle) : std::string());
   AddMoves(arguments, effects.claim_moves);
   AddAnnouncement(arguments, effects.announcement);
   if (effects.presence) {

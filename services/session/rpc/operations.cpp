@@ -25,6 +25,17 @@ std::optional<milliseconds> ToMillisOrUnset(bool has, const google::protobuf::Du
   return ToMillis(duration);
 }
 
+// The member `express` of a request.
+template <typename Request>
+std::optional<ExpressWrite> TakeExpress(Request& request) {
+  if (!request.has_express()) return std::nullopt;
+  session::v1::ExpressWrite& express = *request.mutable_express();
+  return ExpressWrite{.id = SessionId(std::move(*express.mutable_session_id())),
+                      .cookie_json = std::move(*express.mutable_cookie_json()),
+                      .idle_ttl = ToMillisOrUnset(express.has_idle_ttl(), express.idle_ttl()),
+                      .null_placeholder = std::move(*express.mutable_null_placeholder())};
+}
+
 void AddClaimResults(const std::vector<std::optional<std::string>>& previous,
                      google::protobuf::RepeatedPtrField<session::v1::ClaimResult>& results) {
   for (const std::optional<std::string>& value : previous) {
@@ -80,16 +91,20 @@ void Operations::Run(session::v1::CreateSessionRequest request, Done<session::v1
       .claims = FromProto(request.claims()),
       .announcement = FromProto(std::move(*request.mutable_announcement())),
       .request_id = std::move(*request.mutable_request_id()),
+      .express = TakeExpress(request),
   };
   sessions_.Create(std::move(create), AnswerWrite<session::v1::CreateSessionResponse>(clock_, std::move(done)));
 }
 
 void Operations::Run(session::v1::GetSessionRequest request, Done<session::v1::GetSessionResponse> done) {
   sessions_.Get(FromProto(request.session()), request.touch(),
-                [this, known = std::move(*request.mutable_if_none_match()),
+                [this, known = std::move(*request.mutable_if_none_match()), with_cookie = request.with_cookie_json(),
                  done = std::move(done)](absl::StatusOr<SessionResult> result) mutable {
                   if (!result.ok()) return std::move(done)(result.status());
                   session::v1::GetSessionResponse response;
+                  if (with_cookie) {
+                    response.mutable_session()->set_cookie_json(std::move(result->session.cookie_json));
+                  }
                   ToProto(std::move(result->session), clock_.WallMillis(), *response.mutable_session());
                   response.set_set_cookie(std::move(result->set_cookie));
                   DropIfKnown(known, response);
@@ -146,6 +161,7 @@ void Operations::Run(session::v1::UpdateSessionRequest request, Done<session::v1
       .presence = FromProto(request.presence()),
       .touch = request.touch(),
       .request_id = std::move(*request.mutable_request_id()),
+      .express = TakeExpress(request),
   };
   sessions_.Update(std::move(update), AnswerWrite<session::v1::UpdateSessionResponse>(clock_, std::move(done)));
 }

@@ -13,11 +13,10 @@ using std::chrono_literals::operator""s;
 
 TEST(Record, IsNewAsConnectRedisWritesIt) {
   CookieAttributes cookie;
-  EXPECT_EQ(*NewRecord(cookie, R"({"userName":"ann"})", 0, {}),
-            R"({"cookie":{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"},"userName":"ann"})");
+  EXPECT_EQ(NewRecord(cookie, 0), R"({"cookie":{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"}})");
   cookie.max_age = 60000ms;
   cookie.same_site = CookieAttributes::SameSite::kLax;
-  EXPECT_EQ(*NewRecord(cookie, "", 1795405018952, {}),
+  EXPECT_EQ(NewRecord(cookie, 1795405018952),
             R"({"cookie":{"originalMaxAge":60000,"expires":"2026-11-23T03:37:58.952Z","httpOnly":true,"path":"/",)"
             R"("sameSite":"lax"}})");
   cookie = {.name = "n",
@@ -29,10 +28,16 @@ TEST(Record, IsNewAsConnectRedisWritesIt) {
             .partitioned = true,
             .same_site = CookieAttributes::SameSite::kNone,
             .priority = CookieAttributes::Priority::kHigh};
-  EXPECT_EQ(*NewRecord(cookie, "{}", 0, {}),
+  EXPECT_EQ(NewRecord(cookie, 0),
             R"({"cookie":{"originalMaxAge":null,"partitioned":true,"priority":"high","expires":null,"secure":true,)"
             R"("httpOnly":false,"domain":"example.com","path":"/app","sameSite":"none"}})");
-  EXPECT_EQ(ReasonOf(NewRecord(cookie, R"({"cookie":{}})", 0, {}).status()), "RESERVED_MEMBER");
+}
+
+TEST(Record, TakesAnotherCookieAndKeepsTheRestByteForByte) {
+  EXPECT_EQ(*WithCookie(R"({"a":1.10, "cookie":{"path":"/"},"b":[ ]})", R"({"path":"/x"})"),
+            R"({"a":1.10,"cookie":{"path":"/x"},"b":[ ]})");
+  EXPECT_EQ(*WithCookie(R"({"\u0063ookie":{}})", R"({"path":"/x"})"), R"({"\u0063ookie":{"path":"/x"}})");
+  EXPECT_EQ(ReasonOf(WithCookie("[]", "{}").status()), "RECORD_CORRUPT");
 }
 
 TEST(Record, NeedsACookieObject) {

@@ -3,7 +3,9 @@
 local keys = {sess = KEYS[1], meta = KEYS[2], tomb = KEYS[3]}
 local env = {sid = ARGV[1], now = ARGV[2], replid = ARGV[3], absolute = ARGV[4], tomb_ms = ARGV[5]}
 local rid = ARGV[6]
-if call('EXISTS', keys.sess, keys.tomb) > 0 then
+local tomb = call('GET', keys.tomb)
+if tomb then return {'GONE', tomb} end
+if call('EXISTS', keys.sess) > 0 then
   local known = find_request(request_lines(keys.meta, rid), rid)
   local state = known and load(keys, env)
   if not state then return {'EXISTS'} end

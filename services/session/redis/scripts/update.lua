@@ -1,6 +1,6 @@
 -- KEYS sess meta tomb. ARGV sid now replid absolute tomb_ms, request id, result,
--- expected etag, expected revision, has record, record, etag, ttl ms ('': keep), has claims, claims, has recent, recent;
--- moves; announcement; presence (count 0 or 1, then namespace, key, value, left).
+-- expected etag, expected revision, has record, record, etag, ttl ms ('': keep), has claims, claims, has recent, recent,
+-- has own idle, own idle; moves; announcement; presence (count 0 or 1, then namespace, key, value, left).
 local keys = {sess = KEYS[1], meta = KEYS[2], tomb = KEYS[3]}
 local env = {sid = ARGV[1], now = ARGV[2], replid = ARGV[3], absolute = ARGV[4], tomb_ms = ARGV[5]}
 local rid = ARGV[6]
@@ -9,7 +9,7 @@ if not state then return failure end
 local known = rid ~= '' and find_request(state.q, rid)
 if known then return reply(state, 'REPLAY', known) end
 if state.h ~= ARGV[8] or state.r ~= ARGV[9] then return reply(state, 'CONFLICT') end
-local taken = check_moves(18)
+local taken = check_moves(20)
 if taken then return taken end
 local has_record, has_claims, has_recent, px = ARGV[10] == '1', ARGV[14] == '1', ARGV[16] == '1', ARGV[13]
 local is_shorter = px ~= '' and state.ttl > tonumber(px)
@@ -30,12 +30,14 @@ elseif px ~= '' then
 end
 if has_claims then state.k = ARGV[15] end
 if has_recent then state.l = ARGV[17] end
+if ARGV[18] == '1' then state.i = ARGV[19] end
 if has_record or has_claims then
   state.r = next_revision(state.r, env.now)
   local fields = {'h', state.h, 'r', state.r, 'f', state.f}
   local function set(name, value) fields[#fields + 1], fields[#fields + 2] = name, value end
   if has_claims then set('k', state.k) end
   if has_recent then set('l', state.l) end
+  if ARGV[18] == '1' then set('i', state.i) end
   if rid ~= '' then set('q', with_request(state.q, rid, ARGV[7])) end
   call('HSET', keys.meta, unpack(fields))
 elseif has_recent or rid ~= '' then
@@ -44,7 +46,7 @@ end
 -- What the record's TTL was already, the sidecar's follows: by who set it, or by the sweep (expire.lua).
 if px ~= '' then call('PEXPIRE', keys.meta, num(state.ttl + META_SLACK_MS)) end
 if is_shorter then lower_expiry(env.sid, state.ttl) end
-local at = apply_moves(18, state.ttl)
+local at = apply_moves(20, state.ttl)
 local presence = at + (ARGV[at] == '0' and 1 or 4)
 if ARGV[presence] == '1' then
   local ns = ARGV[presence + 1]
