@@ -14,7 +14,7 @@ run_packages=(
 # Benchmarks set SESIOR beside Nchan.
 test_packages=(
   libgtest-dev libgmock-dev ccache clang clang-format chromium procps curl
-  python3-socketio python3-aiohttp python3-requests python3-websocket
+  python3-socketio python3-aiohttp python3-requests python3-websocket python3-grpcio python3-protobuf
 )
 
 # The oldest Node that our npm packages accept, and what is taken from npm where Debian's own is older.

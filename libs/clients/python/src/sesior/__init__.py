@@ -1,0 +1,9 @@
+"""SESIOR from Python: sessions, watches and broadcasts over gRPC. See README.md."""
+
+from ._channels import Tls
+from ._errors import SesiorError
+from ._messages import Change, Online, Resolved, Session, Written
+from ._watch import Watch
+from .client import Sesior
+
+__all__ = ["Change", "Online", "Resolved", "Session", "Sesior", "SesiorError", "Tls", "Watch", "Written"]
