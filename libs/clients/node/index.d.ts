@@ -140,7 +140,7 @@ export class SessionWatch extends EventEmitter implements AsyncIterable<WatchCha
 /** Every call rejects with a SesiorError. UNAVAILABLE is retried, nothing else; it never means "logged out". */
 export class Sesior {
   constructor(options?: SesiorOptions);
-  /** Calls under way fail. */
+  /** Calls under way fail, watches close. */
   close(): void;
 
   resolveCookie<Data = Record<string, unknown>>(

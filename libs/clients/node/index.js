@@ -28,6 +28,7 @@ function withoutBytes(value, attachments) {
 
 class Sesior {
   #channels;
+  #watches = new Set();
 
   constructor({ addresses = '127.0.0.1:7100', tls, token: credential, timeoutMs = 2000, maxTries = 5 } = {}) {
     const list = typeof addresses === 'string' ? addresses.split(',') : [...addresses];
@@ -36,6 +37,7 @@ class Sesior {
   }
 
   close() {
+    for (const watch of this.#watches) watch.close();
     this.#channels.close();
   }
 
@@ -105,7 +107,10 @@ class Sesior {
   }
 
   watch(...sessions) {
-    return new SessionWatch(this.#channels).add(...sessions);
+    const watch = new SessionWatch(this.#channels);
+    this.#watches.add(watch);
+    watch.once('close', () => this.#watches.delete(watch));
+    return watch.add(...sessions);
   }
 
   async publish(event, args = [], { namespace = '/', rooms, except, volatile = false, requestId = token(), ...call } = {}) {

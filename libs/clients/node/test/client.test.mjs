@@ -114,6 +114,20 @@ test('a watch tells the state, changes and the end, to listeners and to a loop',
   watch.close();
 });
 
+test('a client that is closed ends its watches', async () => {
+  const own = new Sesior({ addresses: service.addresses });
+  const { session } = await own.createSession();
+  const loop = (async () => {
+    const kinds = [];
+    for await (const { kind } of own.watch(session.id)) {
+      kinds.push(kind);
+      own.close();
+    }
+    return kinds;
+  })();
+  assert.deepEqual(await loop, ['current']);
+});
+
 test('a watch goes on over replicas that die, and tells what changed meanwhile once', async () => {
   const own = new Sesior({ addresses: service.addresses });
   const made = await Promise.all(['a', 'b', 'c'].map((name) => own.createSession({ data: { name } })));

@@ -188,6 +188,14 @@ class ClientTest(unittest.TestCase):
         with self.assertRaises(StopIteration):
             next(watch)
 
+    def test_a_client_that_is_closed_ends_its_watches(self) -> None:
+        own = Sesior(ADDRESSES)
+        kinds = []
+        for change in own.watch(own.create_session().session):
+            kinds.append(change.kind)
+            own.close()
+        self.assertEqual(kinds, ["current"])
+
     def test_retries_unavailable_only_and_over_all_addresses(self) -> None:
         session = self.sesior.create_session().session
         with Sesior(["127.0.0.1:1", ADDRESSES[1]], timeout=10) as half:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from datetime import timedelta
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
@@ -80,8 +81,12 @@ class Sesior:
         if not listed or not all(listed):
             raise ValueError("addresses: at least one host:port")
         self._channels = Channels(listed, tls, token, timeout, max_tries)
+        self._watches: "weakref.WeakSet[Watch]" = weakref.WeakSet()
 
     def close(self) -> None:
+        """Calls under way fail, watches end."""
+        for watch in list(self._watches):
+            watch.close()
         self._channels.close()
 
     def __enter__(self) -> "Sesior":
@@ -202,7 +207,9 @@ class Sesior:
         return self._channels.call("sessions", "DestroySession", request, timeout).destroyed
 
     def watch(self, *sessions: Ref) -> Watch:
-        return Watch(self._channels).add(*sessions)
+        watch = Watch(self._channels)
+        self._watches.add(watch)
+        return watch.add(*sessions)
 
     def publish(
         self,
