@@ -1,6 +1,9 @@
 // Measures what one operation costs in CPU time of the server processes, SESIOR and the reference application side by
 // side: both run all the time, and each scenario alternates between them, round by round. Prints a table of medians.
 //
+// A second table tells of new connections, each with a session of its own: CPU time for one, and what it then holds of
+// the memory of the application (RSS of all its processes; Node's with what its collector has not yet given back).
+//
 // usage: node tests/bench/run.mjs [--rounds N] [--quick] [--only sesior|node] [--scenario WORD]
 //        (after a release build: `deploy/run` once, or tests/run e2e)
 //
@@ -36,6 +39,8 @@ const SCENARIOS = [
   { name: 'user:rename, 8 sockets, all send', mode: 'sockets', connections: 8, senders: 8, count: 6000, perOperation: 'operations' },
   { name: 'delivery to 1,000 sockets, 1 in flight', mode: 'sockets', connections: 1001, senders: 1, count: 150, perOperation: 'deliveries' },
   { name: 'delivery to 1,000 sockets, 4 in flight', mode: 'sockets', connections: 1004, senders: 4, count: 200, perOperation: 'deliveries' },
+  { name: 'delivery to 10,000 sockets, 4 in flight', mode: 'sockets', connections: 10_004, senders: 4, count: 40, perOperation: 'deliveries' },
+  { name: 'new connection with a session', mode: 'connect', connections: 2000 },
 ].filter(({ name }) => !flags.scenario || name.includes(flags.scenario));
 
 // --- The system and its CPU time -------------------------------------------------------------------------------------
@@ -95,13 +100,20 @@ async function register(system) {
   return `${response.headers.getSetCookie()[0].split(';')[0]}\t${name}`;
 }
 
+// `count` users, each with a session of its own.
+async function registerMany(system, count) {
+  const users = [];
+  while (users.length < count) {
+    const next = Math.min(50, count - users.length);
+    users.push(...(await Promise.all(Array.from({ length: next }, () => register(system)))));
+  }
+  return users;
+}
+
 class Load {
-  static async start(system, { mode, connections, senders }) {
-    const users = [];
-    while (users.length < connections) {
-      const next = Math.min(50, connections - users.length);
-      users.push(...(await Promise.all(Array.from({ length: next }, () => register(system)))));
-    }
+  // Resolves when all connections stand.
+  static async start(system, { mode, connections, senders }, users) {
+    users ??= await registerMany(system, connections);
     const host = (url) => new URL(url).host;
     const target = mode === 'verify' ? [host(system.rest)] : [system.realtime.map(host).join(','), String(senders)];
     const load = new Load();
@@ -155,6 +167,46 @@ async function measure(system, load, scenario, count) {
   };
 }
 
+// RSS in KiB, by kind of process.
+function residentKib({ pids }) {
+  const of = (pid) => Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
+  return Object.fromEntries(Object.entries(pids).map(([kind, list]) => [kind, list.reduce((total, pid) => total + of(pid), 0)]));
+}
+
+// The first connections of a process also pay for its pools: they come before, and are not counted.
+async function measureConnections(system, connections) {
+  const open = (users) => Load.start(system, { mode: 'sockets', connections: users.length, senders: 0 }, users);
+  const [first, users] = [await registerMany(system, 200), await registerMany(system, connections)];
+  const loads = [await open(first)];
+  await sleep(1000);
+  const [cpu, memory] = [sampleCpu(system), residentKib(system)];
+  loads.push(await open(users));
+  const after = sampleCpu(system);
+  await sleep(1000);  // for what is still on its way
+  const micros = Object.fromEntries(Object.keys(cpu).map((kind) => [kind, ((after[kind] - cpu[kind]) / connections) * 1e6]));
+  const held = residentKib(system);
+  const kib = Object.fromEntries(Object.keys(held).map((kind) => [kind, (held[kind] - memory[kind]) / connections]));
+  for (const load of loads) await load.stop();
+  return { micros, kib };
+}
+
+async function runConnections(systems, { name, connections }) {
+  const results = [];
+  for (const system of systems) results.push(await measureConnections(system, flags.quick ? 500 : connections));
+  console.log('\n| CPU µs for one | side | app | app + Redis | realtime | session | KiB held by one | realtime | session |');
+  console.log(`| --- | --- |${' --: |'.repeat(7)}`);
+  const app = (values) => values.rest + values.realtime + values.session;
+  for (const [i, { micros, kib }] of results.entries()) {
+    const cells = [app(micros), app(micros) + micros.redis, micros.realtime, micros.session].map((value) => value.toFixed(0));
+    const sizes = [app(kib), kib.realtime, kib.session].map((value) => value.toFixed(1));
+    console.log(`| ${i === 0 ? name : ''} | ${systems[i].kind} | ${cells.join(' | ')} | ${sizes.join(' | ')} |`);
+  }
+  if (results.length === 2) {
+    const ratio = (key) => (app(results[0][key]) / app(results[1][key])).toFixed(2);
+    console.log(`| | **SESIOR / Node** | **${ratio('micros')}** | | | | **${ratio('kib')}** | | |`);
+  }
+}
+
 async function runScenario(systems, scenario) {
   const loads = [];
   for (const system of systems) loads.push(await Load.start(system, scenario));
@@ -181,6 +233,10 @@ try {
   console.log('| CPU µs per operation | side | app | app + Redis | REST | realtime | session | Redis | operations/s | p50 ms | p99 ms | load |');
   console.log(`| --- | --- |${' --: |'.repeat(10)}`);
   for (const scenario of SCENARIOS) {
+    if (scenario.mode === 'connect') {
+      await runConnections(systems, scenario);
+      continue;
+    }
     const results = await runScenario(systems, scenario);
     for (const [i, r] of results.entries()) {
       const micros = [r.app, r.all, r.rest, r.realtime, r.session, r.redis].map((value) => value.toFixed(value < 100 ? 1 : 0));
