@@ -11,7 +11,6 @@ run_packages=(
   libspdlog-dev libfmt-dev prometheus-cpp-dev redis-server util-linux
 )
 # What testing takes on top. ccache makes the second build fast; clang is for the fuzz build; python3-* are clients.
-# Benchmarks set SESIOR beside Nchan.
 test_packages=(
   libgtest-dev libgmock-dev ccache clang clang-format chromium procps curl
   python3-socketio python3-aiohttp python3-requests python3-websocket python3-grpcio python3-protobuf
