@@ -37,6 +37,7 @@ const SCENARIOS = [
   { name: 'GET /verify-session, 64 connections', mode: 'verify', connections: 64, count: 20_000, perOperation: 'operations' },
   { name: 'user:rename, 2 sockets, 1 sends', mode: 'sockets', connections: 2, senders: 1, count: 2000, perOperation: 'operations' },
   { name: 'user:rename, 8 sockets, all send', mode: 'sockets', connections: 8, senders: 8, count: 6000, perOperation: 'operations' },
+  { name: 'user:rename, 64 sockets, all send', mode: 'sockets', connections: 64, senders: 64, count: 8000, perOperation: 'operations' },
   { name: 'delivery to 1,000 sockets, 1 in flight', mode: 'sockets', connections: 1001, senders: 1, count: 150, perOperation: 'deliveries' },
   { name: 'delivery to 1,000 sockets, 4 in flight', mode: 'sockets', connections: 1004, senders: 4, count: 200, perOperation: 'deliveries' },
   { name: 'delivery to 10,000 sockets, 4 in flight', mode: 'sockets', connections: 10_004, senders: 4, count: 40, perOperation: 'deliveries' },

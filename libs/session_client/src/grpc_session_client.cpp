@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <optional>
 #include <set>
 #include <thread>
 #include <utility>
@@ -88,11 +89,12 @@ class GrpcSessionClient final : public SessionClient {
  public:
   explicit GrpcSessionClient(Options options)
       : options_(std::move(options)),
+        home_(options_.home.empty() ? std::nullopt : std::optional(StableHash(options_.home))),
         work_(asio::make_work_guard(worker_)),
         expire_timer_(worker_),
         resolve_timer_(worker_),
         resolver_(worker_),
-        watcher_(worker_, in_flight_, [this] { return Replicas(); }) {
+        watcher_(worker_, in_flight_, home_, [this] { return Replicas(); }) {
     thread_ = std::thread([this] { worker_.run(); });
     asio::post(worker_, [this] {
       Resolve();
@@ -205,7 +207,7 @@ class GrpcSessionClient final : public SessionClient {
     }
     auto call = std::make_shared<OpenCall>();
     call->deadline = steady_clock::now() + options.timeout;
-    call->affinity = AffinityOf(request);
+    call->affinity = home_ ? *home_ : AffinityOf(request);
     call->call.set_correlation_id(std::move(options.correlation_id));
     call->call.set_traceparent(std::move(options.traceparent));
     *(call->call.*op)() = std::move(request);
@@ -257,7 +259,7 @@ class GrpcSessionClient final : public SessionClient {
   void RunUnary(Request request, CallOptions options, Done<Response> done, Method<Async, Request, Response> method) {
     auto call = std::make_shared<UnaryCall<Request, Response>>();
     call->in_flight = in_flight_.Take();
-    call->affinity = AffinityOf(request);
+    call->affinity = home_ ? *home_ : AffinityOf(request);
     call->request = std::move(request);
     call->deadline = steady_clock::now() + options.timeout;
     call->options = std::move(options);
@@ -322,6 +324,7 @@ class GrpcSessionClient final : public SessionClient {
   void Close();
 
   const Options options_;
+  const std::optional<std::uint64_t> home_;  // where everything goes; none: by session
   InFlight in_flight_;
   asio::io_context worker_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
@@ -441,8 +444,10 @@ std::unique_ptr<Registration> GrpcSessionClient::Subscribe(std::string replica_i
     GrpcSessionClient& client_;
     std::shared_ptr<SubscriptionStream> stream_;
   };
+  const std::uint64_t affinity = home_ ? *home_ : StableHash(replica_id + namespace_name);
   auto stream = std::make_shared<SubscriptionStream>(
-      worker_, in_flight_, std::move(replica_id), std::move(namespace_name), [this] { return Replicas(); }, handler);
+      worker_, in_flight_, affinity, std::move(replica_id), std::move(namespace_name), [this] { return Replicas(); },
+      handler);
   asio::post(worker_, [this, stream] {
     subscriptions_.push_back(stream);
     stream->Open();

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "affinity.hpp"
 #include "asio/post.hpp"
 #include "sesior/telemetry/log.hpp"
 
@@ -14,11 +13,12 @@ using broadcast::v1::Position;
 using broadcast::v1::SubscribeRequest;
 using broadcast::v1::SubscribeResponse;
 
-SubscriptionStream::SubscriptionStream(asio::io_context& worker, const InFlight& in_flight, std::string replica_id,
-                                       std::string namespace_name, std::function<std::vector<ReplicaPtr>()> replicas,
-                                       SubscriptionHandler& handler)
+SubscriptionStream::SubscriptionStream(asio::io_context& worker, const InFlight& in_flight, std::uint64_t affinity,
+                                       std::string replica_id, std::string namespace_name,
+                                       std::function<std::vector<ReplicaPtr>()> replicas, SubscriptionHandler& handler)
     : worker_(worker),
       in_flight_(in_flight),
+      affinity_(affinity),
       replica_id_(std::move(replica_id)),
       namespace_(std::move(namespace_name)),
       replicas_(std::move(replicas)),
@@ -28,7 +28,7 @@ SubscriptionStream::SubscriptionStream(asio::io_context& worker, const InFlight&
 
 void SubscriptionStream::Open() {
   if (closing_ || attempt_) return;
-  const ReplicaPtr replica = Choose(replicas_(), StableHash(replica_id_ + namespace_));
+  const ReplicaPtr replica = Choose(replicas_(), affinity_);
   if (!replica) return;  // a change of the replicas comes back to it
   auto attempt = std::make_shared<Attempt>();
   attempt->address = replica->address();

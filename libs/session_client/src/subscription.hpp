@@ -20,9 +20,10 @@ namespace sesior::session_client {
 
 class SubscriptionStream : public std::enable_shared_from_this<SubscriptionStream> {
  public:
-  SubscriptionStream(asio::io_context& worker, const InFlight& in_flight, std::string replica_id,
-                     std::string namespace_name, std::function<std::vector<ReplicaPtr>()> replicas,
-                     SubscriptionHandler& handler);
+  // `affinity` chooses among the replicas.
+  SubscriptionStream(asio::io_context& worker, const InFlight& in_flight, std::uint64_t affinity,
+                     std::string replica_id, std::string namespace_name,
+                     std::function<std::vector<ReplicaPtr>()> replicas, SubscriptionHandler& handler);
 
   // Opens a stream unless there is one. Called at first and whenever the state of a replica changes.
   void Open();
@@ -50,6 +51,7 @@ class SubscriptionStream : public std::enable_shared_from_this<SubscriptionStrea
 
   asio::io_context& worker_;
   const InFlight& in_flight_;
+  const std::uint64_t affinity_;
   const std::string replica_id_;
   const std::string namespace_;
   std::function<std::vector<ReplicaPtr>()> replicas_;

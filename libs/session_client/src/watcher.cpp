@@ -54,9 +54,11 @@ class Watcher::WatchRegistration final : public Registration {
   EntryPtr entry_;
 };
 
-Watcher::Watcher(asio::io_context& worker, const InFlight& in_flight, std::function<std::vector<ReplicaPtr>()> replicas)
+Watcher::Watcher(asio::io_context& worker, const InFlight& in_flight, std::optional<std::uint64_t> home,
+                 std::function<std::vector<ReplicaPtr>()> replicas)
     : worker_(worker),
       in_flight_(in_flight),
+      home_(home),
       replicas_(std::move(replicas)),
       sweep_timer_(worker),
       retry_timer_(worker),
@@ -68,7 +70,7 @@ std::unique_ptr<Registration> Watcher::Watch(session::v1::SessionRef session, mi
                                              OnWatchEvent on_event) {
   auto entry = std::make_shared<Entry>(std::move(session), steady_clock::now() + first_timeout, std::move(on_event));
   const std::string& key = entry->ref.has_cookie_header() ? entry->ref.cookie_header() : entry->ref.session_id();
-  entry->affinity = StableHash(key);
+  entry->affinity = home_ ? *home_ : StableHash(key);
   auto registration = std::make_unique<WatchRegistration>(*this, entry);
   asio::post(worker_, [this, entry = std::move(entry)]() mutable { Add(std::move(entry)); });
   return registration;

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,8 +23,10 @@ namespace sesior::session_client {
 
 class Watcher {
  public:
-  // `replicas` gives the present list; called on the worker.
-  Watcher(asio::io_context& worker, const InFlight& in_flight, std::function<std::vector<ReplicaPtr>()> replicas);
+  // `home`: the affinity of all watches; none: each by its session. `replicas` gives the present list; called on the
+  // worker.
+  Watcher(asio::io_context& worker, const InFlight& in_flight, std::optional<std::uint64_t> home,
+          std::function<std::vector<ReplicaPtr>()> replicas);
   ~Watcher();
 
   std::unique_ptr<Registration> Watch(session::v1::SessionRef session, std::chrono::milliseconds first_timeout,
@@ -55,6 +58,7 @@ class Watcher {
 
   asio::io_context& worker_;
   const InFlight& in_flight_;
+  const std::optional<std::uint64_t> home_;
   std::function<std::vector<ReplicaPtr>()> replicas_;
   asio::steady_timer sweep_timer_;
   asio::steady_timer retry_timer_;

@@ -196,7 +196,7 @@ class ExchangeService::Stream final : public std::enable_shared_from_this<Stream
       open_.erase(found);
       is_last = half_closed_ && open_.empty();
     }
-    is_last ? stream_->FinishWhenEmpty() : stream_->Kick();
+    is_last ? stream_->FinishWhenEmpty() : stream_->KickAfterTurn(service_.core_);
   }
 
   // A reply to a call that was never open.

@@ -88,7 +88,7 @@ class SessionRpcs::WatchStream final : public WatchHub::Sink, public std::enable
         slot.set_verdict(session::v1::COOKIE_VERDICT_UNKNOWN);
       }
     }
-    stream_->Kick();
+    stream_->KickAfterTurn(service_.parts_.core);
   }
 
   void GoAway() {
@@ -223,15 +223,17 @@ class BroadcastRpcs::SubscribeStream final : public BroadcastHub::Sink,
         waiting_bytes_ = 0;
       }
     }
-    if (!slow()) return stream_->Kick();
+    if (!slow()) return stream_->KickAfterTurn(service_.parts_.core);
     service_.parts_.metrics.slow_subscribers.Increment();
     stream_->Finish(TooMany("SLOW_SUBSCRIBER", "the subscriber does not keep up (limit 8 MiB); resume by position"));
   }
 
   void GoAway() {
-    broadcast::v1::SubscribeResponse response;
-    response.set_go_away(true);
-    Push(grpc::Slice(response.SerializeAsString()));
+    service_.parts_.core.Post([self = shared_from_this()] {
+      broadcast::v1::SubscribeResponse response;
+      response.set_go_away(true);
+      self->Push(grpc::Slice(response.SerializeAsString()));
+    });
   }
 
  private:

@@ -19,6 +19,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/synchronization/mutex.h"
+#include "services/session/domain/executor.hpp"
 
 namespace sesior::session::rpc {
 
@@ -63,6 +64,16 @@ class ServerStream final : public grpc::ServerBidiReactor<Request, Response>,
       writing_ = true;
     }
     Pump();
+  }
+
+  // On the core: kicks when all that is ready to run there has run, so that everything a turn has to tell the client
+  // goes out in one message and wakes it once.
+  void KickAfterTurn(Executor& core) {
+    if (std::exchange(kick_is_due_, true)) return;
+    core.Post([self = this->shared_from_this()] {
+      self->kick_is_due_ = false;
+      self->Kick();
+    });
   }
 
   // Ends the stream after the write under way; what waits is dropped.
@@ -172,6 +183,7 @@ class ServerStream final : public grpc::ServerBidiReactor<Request, Response>,
   Request request_;
   Response response_;
   std::shared_ptr<ServerStream> self_;
+  bool kick_is_due_ = false;  // on the core
   absl::Mutex mutex_;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;  // a fill runs or a write is under way
   bool again_ ABSL_GUARDED_BY(mutex_) = false;    // kicked meanwhile

@@ -19,6 +19,11 @@ struct Options {
     kUnary,   // one rpc per call, for comparison; the stream still tells which replicas stand
   };
   Transport transport = Transport::kStream;
+  // Not empty: everything goes to the one replica that the hash of this name chooses, for as long as that stands:
+  // calls, watches and subscriptions. A process that subscribes is better off so: what one step has to tell it (the
+  // reply, the broadcast) comes from one place at one time and wakes it once. Empty: calls and watches are spread by
+  // session.
+  std::string home{};
 };
 
 // Connects in the background. The destructor may wait for a name server that does not answer.

@@ -1,8 +1,9 @@
 // SessionClient: how REST and realtime reach the session service. An interface, so that handlers are tested with a fake
 // (tests/support/fake_session_client.hpp); MakeSessionClient (grpc_session_client.hpp) makes the real one.
 //
-// Delivery:  a call goes to the replica that the hash of its session chooses, so that calls which name one session in
-//            the same way (by id, or by one Cookie header) stay in order as long as the replicas do.
+// Delivery:  a call goes to the replica that the hash of its session (or of the client's home) chooses, so that calls
+//            which name one session in the same way (by id, or by one Cookie header) stay in order as long as the
+//            replicas do.
 //            A call whose replica is lost is repeated elsewhere, with the same request_id, within its timeout and at
 //            most 4 times; the client gives mutating calls a request_id when they have none.
 // Ownership: the client owns every `done` until it has called it. It outlives its watches and subscriptions.
