@@ -153,7 +153,7 @@ local function lapse(keys, sid, replid, now)
   return reason
 end
 
--- Request ids. Kept in the sidecar as lines "<id> <result>", each with a line feed before it.
+-- Request ids. Kept in the sidecar as their count and lines "<id> <result>", each with a line feed before it.
 local function request_lines(meta, rid) return rid ~= '' and call('HGET', meta, 'q') end
 
 local function find_request(lines, rid)
@@ -164,15 +164,14 @@ local function find_request(lines, rid)
   return string.sub(lines, behind + 1, stop - 1)
 end
 
-local function with_request(lines, rid, result)
-  lines = (lines or '') .. '\n' .. rid .. ' ' .. result
-  local _, count = string.gsub(lines, '\n', '')
-  while count > KEPT_REQUESTS do
-    local second = string.find(lines, '\n', 2, true)
-    lines = string.sub(lines, second)
-    count = count - 1
+local function with_request(kept, rid, result)
+  local count, lines = string.match(kept or '', '^(%d+)(.*)$')
+  count, lines = (tonumber(count) or 0) + 1, lines or ''
+  if count > KEPT_REQUESTS then
+    count = KEPT_REQUESTS
+    lines = string.sub(lines, (string.find(lines, '\n', 2, true)))
   end
-  return lines
+  return count .. lines .. '\n' .. rid .. ' ' .. result
 end
 
 -- Ends a session for good: `tomb_text` is "<reason> <request id>".
