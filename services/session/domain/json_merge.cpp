@@ -131,8 +131,8 @@ absl::Status TooLarge(const std::vector<JsonMember>& patch, std::size_t limit) {
     return a.value.size() < b.value.size();
   });
   std::string field = largest == patch.end() ? kWholePatch : FieldOf(*largest);
-  return Error(absl::StatusCode::kResourceExhausted,
-               absl::StrCat("the session's record would exceed ", limit, " bytes (\"", field, "\")"),
+  const std::string message = absl::StrCat("the session's record would exceed ", limit, " bytes (\"", field, "\")");
+  return Error(absl::StatusCode::kResourceExhausted, message,
                {.reason = "RECORD_TOO_LARGE", .field = std::move(field), .retry_after = {}});
 }
 

@@ -109,6 +109,8 @@ TEST(MergePatch, NamesWhatIsWrong) {
     EXPECT_EQ(status.code(), row.code) << status << row.patch.substr(0, 40);
     EXPECT_EQ(DetailsOf(status).reason, row.reason) << row.patch.substr(0, 40);
     EXPECT_EQ(DetailsOf(status).field, row.field) << row.patch.substr(0, 40);
+    const bool names_member = status.message().find("\"a\"") != absl::string_view::npos;
+    EXPECT_EQ(names_member, row.field == std::string("a")) << status;
   }
   // Reserved names count at the top only.
   EXPECT_EQ(Merged("{}", R"({"a":{"cookie":1}})"), R"({"a":{"cookie":1}})");
