@@ -37,6 +37,7 @@ std::string Text(const redisReply* reply) {
 
 RedisServer::RedisServer(bool persistent, std::vector<std::string> more_arguments)
     : persistent_(persistent), more_arguments_(std::move(more_arguments)) {
+  signal(SIGPIPE, SIG_IGN);  // as runtime::BlockSignals does: a write to a Redis that was killed is an error, no end
   char name[] = "/tmp/sesior-test-redis.XXXXXX";
   SESIOR_CHECK(mkdtemp(name) != nullptr);
   folder_ = name;
