@@ -1,6 +1,6 @@
 // The judge: pure functions from what was recorded to what is wrong with it. Times are of one clock, in any unit.
 //
-// A register history is a list of {kind: 'write' | 'read', value, start, end, outcome}. Every write writes a value of its
+// A register history is a list of {kind: 'write' | 'read', value, start, end, outcome, what: who did it, for the reader}. Every write writes a value of its
 // own. outcome of a write: 'ok' (acknowledged), 'unknown' (it may have happened, once, at any time after its start) or
 // 'fail' (refused: it did not happen). A read has ended, else it is not in the list.
 
@@ -50,9 +50,19 @@ export function checkRegister(name, operations) {
   }
   for (const zone of backward) {
     const around = forward.find((other) => other.from < zone.from && zone.to < other.to);
-    if (around) violations.push(`${name}: ${zone.value}, written and acknowledged at ${span(zone)}, is lost: ${around.value} was there before it and after it, at ${span(around)}`);
+    if (around) {
+      violations.push(`${name}: ${zone.value}, written and acknowledged at ${span(zone)}, is lost: ${around.value} was there before it and after it, `
+        + `at ${span(around)}\n    ${[zone, around].flatMap(({ value }) => told(clusters.get(value))).join('\n    ')}`);
+    }
   }
   return violations;
+}
+
+// What was recorded of a value: its write, and the first and the last who read it.
+function told({ value, write, reads }) {
+  const sorted = reads.toSorted((a, b) => a.start - b.start);
+  return [['written', write], ['first read', sorted.at(0)], ['last read', sorted.at(-1)]].filter(([, op]) => op !== undefined)
+    .map(([how, op]) => `${value} ${how} by ${op.what ?? 'nobody'}, ${op.outcome ?? 'ok'}, ${Math.round(op.start)}..${Math.round(op.end)}`);
 }
 
 const span = ({ from, to }) => `${Math.round(from)}..${Math.round(to)}`;

@@ -161,8 +161,8 @@ export class Load {
     this.#uses.push({ sid, start, end, outcome, what });
     // "Gone" may be the answer to the second try of a write whose first one was done.
     const known = outcome === 'gone' ? 'unknown' : outcome;
-    for (const [field, value] of Object.entries(patch)) this.#field(line, field).push({ kind: 'write', value, start, end, outcome: known });
-    if (outcome === 'ok') this.#readAll(line, data, start, end);
+    for (const [field, value] of Object.entries(patch)) this.#field(line, field).push({ kind: 'write', value, start, end, outcome: known, what });
+    if (outcome === 'ok') this.#readAll(line, data, start, end, what);
   }
 
   async #read(slot, random) {
@@ -175,7 +175,7 @@ export class Load {
     const end = performance.now();
     this.#count(`${what} ${outcome}`);
     this.#uses.push({ sid, start, end, outcome, what });
-    if (outcome === 'ok') this.#readAll(line, data, start, end);
+    if (outcome === 'ok') this.#readAll(line, data, start, end, what);
     await this.#pause(random(30));
   }
 
@@ -237,7 +237,7 @@ export class Load {
     this.#count(`UpdateSession with a claim ${outcome}`);
     this.#uses.push({ sid, start, end, outcome, what: 'UpdateSession with a claim' });
     this.#claims.push({ name: userName, owner: line, start, end, outcome: outcome === 'gone' ? 'unknown' : outcome });
-    if (outcome === 'ok') this.#readAll(line, JSON.parse(response.session.data_json), start, end);
+    if (outcome === 'ok') this.#readAll(line, JSON.parse(response.session.data_json), start, end, 'UpdateSession with a claim');
     await this.#pause(random(200));
   }
 
@@ -333,7 +333,7 @@ export class Load {
     if (outcome !== 'ok') return next();
     if (answer.cookie) relay.cookie = answer.cookie;
     this.#uses.push({ sid: sidOf(relay.cookie), start, end, outcome, what: 'in turn' });
-    this.#readAll(relay.line, answer.json, start, end);
+    this.#readAll(relay.line, answer.json, start, end, 'in turn');
     if (random(200) === 0) next();
     await this.#pause(random(20));
   }
@@ -383,7 +383,7 @@ export class Load {
         const start = performance.now();
         const { outcome, data } = await settled(what, get);
         this.#uses.push({ sid, start, end: performance.now(), outcome, what: `${what}, at the end` });
-        if (outcome === 'ok') this.#readAll(line, data, start, performance.now());
+        if (outcome === 'ok') this.#readAll(line, data, start, performance.now(), `${what}, at the end`);
       }
     }
     const ended = [...this.#over.keys()].slice(-LOOKED_AT);
@@ -467,8 +467,8 @@ export class Load {
     return this.#fields.get(name);
   }
 
-  #readAll(line, data, start, end) {
-    for (const field of FIELDS) this.#field(line, field).push({ kind: 'read', value: data[field] ?? ABSENT, start, end, outcome: 'ok' });
+  #readAll(line, data, start, end, what) {
+    for (const field of FIELDS) this.#field(line, field).push({ kind: 'read', value: data[field] ?? ABSENT, start, end, outcome: 'ok', what });
   }
 
   #rest(method, path, cookie, json) {
