@@ -25,6 +25,7 @@ constexpr std::array<Row, kCloseReasonCount> kRows = {{
     {"client namespace disconnect", false, 0, false},
     {"server namespace disconnect", false, 0, false},
     {"slow client", true, 1008, true},
+    {"too many packets", true, 1008, true},
     {"session ended", false, 0, false},
 }};
 

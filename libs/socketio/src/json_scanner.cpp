@@ -103,6 +103,7 @@ bool JsonScanner::Array(int depth) {
 }
 
 bool JsonScanner::Object(int depth) {
+  const char* begin = p_;
   ++p_;  // the brace
   if (Take('}')) return true;
   bool is_placeholder = false;
@@ -126,7 +127,12 @@ bool JsonScanner::Object(int depth) {
   if (!is_placeholder) return true;
   const std::optional<std::int64_t> index =
       !num.empty() && IsNumberStart(num[0]) ? JsonValue(num).AsInt() : std::nullopt;
-  return index && *index >= 0 && static_cast<std::uint64_t>(*index) < attachments_;
+  if (!index || *index < 0 || static_cast<std::uint64_t>(*index) >= attachments_) return false;
+  if (found_ != nullptr) {
+    const std::string_view object(begin, static_cast<std::size_t>(p_ - begin));
+    found_->push_back({object, num, static_cast<std::size_t>(*index)});
+  }
+  return true;
 }
 
 bool JsonScanner::String() {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <string_view>
+#include <vector>
 
 namespace sesior::socketio {
 
@@ -11,10 +12,18 @@ class JsonScanner {
  public:
   explicit JsonScanner(std::string_view text) : p_(text.data()), end_(text.data() + text.size()) {}
 
-  // From now on every {"_placeholder":true,"num":N} must have an integer N with 0 <= N < attachments.
-  void CheckPlaceholders(std::size_t attachments) {
+  // A placeholder, the number in it as written, and which attachment it means.
+  struct Placeholder {
+    std::string_view object;
+    std::string_view num;
+    std::size_t attachment;
+  };
+  // From now on every {"_placeholder":true,"num":N} must have an integer N with 0 <= N < attachments; `found`, unless
+  // it is null, gets them, those inside others first.
+  void CheckPlaceholders(std::size_t attachments, std::vector<Placeholder>* found = nullptr) {
     check_placeholders_ = true;
     attachments_ = attachments;
+    found_ = found;
   }
 
   // Takes the blanks and then `c`, or only the blanks.
@@ -39,6 +48,7 @@ class JsonScanner {
   const char* end_;
   bool check_placeholders_ = false;
   std::size_t attachments_ = 0;
+  std::vector<Placeholder>* found_ = nullptr;
 };
 
 // Takes one UTF-8 sequence of more than one byte at `p`; null: it is none.

@@ -124,8 +124,18 @@ std::optional<std::string_view> JsonValue::AsPlainString() const {
 }
 
 std::optional<std::string> JsonValue::AsString() const {
-  if (kind() != JsonKind::kString) return std::nullopt;
   std::string out;
+  return Unescape(out, false) ? std::optional<std::string>(std::move(out)) : std::nullopt;
+}
+
+std::string JsonValue::ToText() const {
+  std::string out;
+  Unescape(out, true);
+  return out;
+}
+
+bool JsonValue::Unescape(std::string& out, bool is_lenient) const {
+  if (kind() != JsonKind::kString) return false;
   out.reserve(text_.size() - 2);
   const char* end = text_.data() + text_.size() - 1;
   for (const char* p = text_.data() + 1; p != end;) {
@@ -140,10 +150,10 @@ std::optional<std::string> JsonValue::AsString() const {
     }
     ++p;
     const std::optional<unsigned> code_point = TakeUnicodeEscape(p, end);
-    if (!code_point) return std::nullopt;
-    AppendCodePoint(out, *code_point);
+    if (!code_point && !is_lenient) return false;
+    AppendCodePoint(out, code_point.value_or(0xfffd));
   }
-  return out;
+  return true;
 }
 
 std::optional<JsonValue> JsonValue::Member(std::string_view name) const {

@@ -6,10 +6,15 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "msgpack.hpp"
 #include "sesior/base/string_view.hpp"
 
 namespace sesior::socketio {
 namespace {
+
+// What PacketDecoder::limit knows errors by.
+constexpr std::string_view kTooLarge = "packet too large";
+constexpr std::string_view kTooManyAttachments = "too many attachments";
 
 // Event names with a meaning of their own on one side or the other.
 constexpr std::array<std::string_view, 6> kReservedEvents = {"connect",       "connect_error", "disconnect",
@@ -52,9 +57,7 @@ const char* ReadEventName(Packet& packet) {
   } else {  // a lone surrogate: no text, so no handler has this name; as written it is at least unique
     packet.event = name.text().substr(1, name.text().size() - 2);
   }
-  const bool reserved =
-      std::find(kReservedEvents.begin(), kReservedEvents.end(), packet.event) != kReservedEvents.end();
-  return reserved ? "reserved event name" : nullptr;
+  return IsReservedEvent(packet.event) ? "reserved event name" : nullptr;
 }
 
 // Checks packet.data and reads what it holds; null: fine, else what is wrong.
@@ -90,16 +93,22 @@ std::size_t Packet::arg_count() const {
   return elements.empty() ? 0 : elements.size() - 1;
 }
 
-JsonValue Packet::arg(std::size_t index) const {
-  return index < arg_count() ? JsonValue(elements[type == PacketType::kEvent ? index + 1 : index]) : JsonValue();
+Argument Packet::arg(std::size_t index) const {
+  if (index >= arg_count()) return Argument();
+  return Argument(JsonValue(elements[type == PacketType::kEvent ? index + 1 : index]), attachments());
 }
 
-std::optional<std::string_view> Packet::binary_arg(std::size_t index) const {
-  if (attachments().empty()) return std::nullopt;
-  const JsonValue value = arg(index);
-  const std::optional<JsonValue> flag = value.Member("_placeholder");
-  if (!flag || flag->AsBool() != true) return std::nullopt;
-  return attachments()[static_cast<std::size_t>(*value.Member("num")->AsInt())];  // checked by the decoder
+bool IsReservedEvent(std::string_view name) {
+  return std::find(kReservedEvents.begin(), kReservedEvents.end(), name) != kReservedEvents.end();
+}
+
+bool MakeEvent(std::string_view args, std::span<const std::string> attachments, Packet& packet) {
+  packet = Packet{};
+  packet.data = args;
+  if (attachments.empty()) return ReadData(packet, std::nullopt) == nullptr && !packet.elements.empty();
+  packet.storage = std::make_unique<Packet::Storage>();
+  packet.storage->attachments.assign(attachments.begin(), attachments.end());
+  return ReadData(packet, attachments.size()) == nullptr;
 }
 
 // -- PacketDecoder --
@@ -110,7 +119,8 @@ struct PacketDecoder::Pending {
   std::size_t bytes = 0;
 };
 
-PacketDecoder::PacketDecoder(std::size_t max_packet_bytes) : max_packet_bytes_(max_packet_bytes) {}
+PacketDecoder::PacketDecoder(std::uint32_t max_packet_bytes, PacketFormat format)
+    : max_packet_bytes_(max_packet_bytes), format_(format) {}
 PacketDecoder::~PacketDecoder() = default;
 
 PacketDecoder::Result PacketDecoder::Fail(const char* error) {
@@ -119,7 +129,13 @@ PacketDecoder::Result PacketDecoder::Fail(const char* error) {
   return Result::kError;
 }
 
+Limit PacketDecoder::limit() const {
+  if (error() == kTooLarge) return Limit::kPacketBytes;
+  return error() == kTooManyAttachments ? Limit::kAttachments : Limit::kNone;
+}
+
 PacketDecoder::Result PacketDecoder::OnText(std::string_view text, Packet& packet) {
+  if (format_ == PacketFormat::kMsgpack) return Fail("text where the parser is msgpack");
   if (pending_) return Fail("text while attachments are due");
   if (text.empty() || text[0] < '0' || text[0] > '6') return Fail("unknown packet type");
   packet = Packet{};
@@ -132,10 +148,10 @@ PacketDecoder::Result PacketDecoder::OnText(std::string_view text, Packet& packe
     std::size_t count = 0;
     if (!TakeNumber(rest, count) || !rest.starts_with('-')) return Fail("no number of attachments");
     if (count == 0) return Fail("binary packet without attachments");
-    if (count > kMaxAttachments) return Fail("too many attachments");
+    if (count > kMaxAttachments) return Fail(kTooManyAttachments.data());
     attachments = count;
     // What follows is kept until the attachments are here, and read where it will stay.
-    if (text.size() > max_packet_bytes_) return Fail("packet too large");
+    if (text.size() > max_packet_bytes_) return Fail(kTooLarge.data());
     packet.storage = std::make_unique<Packet::Storage>();
     packet.storage->text = rest.substr(1);
     text = packet.storage->text;
@@ -161,9 +177,10 @@ PacketDecoder::Result PacketDecoder::OnText(std::string_view text, Packet& packe
 }
 
 PacketDecoder::Result PacketDecoder::OnBinary(std::string_view bytes, Packet& packet) {
+  if (format_ == PacketFormat::kMsgpack) return OnMsgpack(bytes, packet);
   if (!pending_) return Fail("binary message without a packet that announces it");
   pending_->bytes += bytes.size();
-  if (pending_->bytes > max_packet_bytes_) return Fail("packet too large");
+  if (pending_->bytes > max_packet_bytes_) return Fail(kTooLarge.data());
   pending_->packet.storage->attachments.emplace_back(bytes);
   if (--pending_->due > 0) return Result::kMore;
   packet = std::move(pending_->packet);
@@ -171,9 +188,80 @@ PacketDecoder::Result PacketDecoder::OnBinary(std::string_view bytes, Packet& pa
   return Result::kPacket;
 }
 
+// A map of type, nsp, data and id; other members ("options") are passed over, of a member that comes twice the last one
+// counts.
+PacketDecoder::Result PacketDecoder::OnMsgpack(std::string_view message, Packet& packet) {
+  if (message.size() > max_packet_bytes_) return Fail(kTooLarge.data());
+  packet = Packet{};
+  MsgpackReader reader(message, max_packet_bytes_, kMaxAttachments);
+  const std::optional<std::uint32_t> members = reader.Map();
+  if (!members) return Fail("not a map");
+  std::optional<std::uint64_t> type;
+  std::optional<std::string_view> nsp;
+  std::string_view data;
+  for (std::uint32_t i = 0; i < *members; ++i) {
+    const std::optional<std::string_view> name = reader.String();
+    if (!name) return Fail("a member without a name");
+    if (reader.TakeUndefined()) continue;
+    if (*name == "type") {
+      type = reader.Unsigned();
+    } else if (*name == "nsp") {
+      nsp = reader.String();
+    } else if (*name == "id") {
+      packet.id = reader.Unsigned();
+    } else if (!reader.Skip(*name == "data" ? data : message)) {
+      return Fail(reader.error());
+    }
+    if (*reader.error() != '\0') return Fail(reader.error());
+  }
+  if (!reader.at_end()) return Fail("something behind the packet");
+  if (!type || *type > static_cast<std::uint64_t>(PacketType::kConnectError)) return Fail("unknown packet type");
+  if (!nsp) return Fail("no namespace");
+  packet.type = static_cast<PacketType>(*type);
+  packet.nsp = *nsp;
+  const bool has_args = packet.type == PacketType::kEvent || packet.type == PacketType::kAck;
+  if (data.empty()) {
+    if (has_args) return Fail("payload is not an array");
+    return Result::kPacket;
+  }
+  packet.storage = std::make_unique<Packet::Storage>();
+  MsgpackReader payload(data, max_packet_bytes_, has_args ? kMaxAttachments : 0);
+  if (!payload.ToJson(packet.storage->text, packet.storage->attachments)) return Fail(payload.error());
+  packet.data = packet.storage->text;
+  const std::size_t attachments = packet.attachments().size();
+  if (const char* error = ReadData(packet, attachments > 0 ? std::optional(attachments) : std::nullopt)) {
+    return Fail(error);
+  }
+  return Result::kPacket;
+}
+
 // -- to clients --
 
-FramePtr EncodePacket(const OutPacket& packet) {
+namespace {
+
+FramePtr EncodeMsgpack(const OutPacket& packet) {
+  std::string message;
+  message.reserve(packet.data.size() + packet.nsp.size() + 40);
+  AppendMsgpackMapHeader(message, 2u + !packet.data.empty() + packet.id.has_value());
+  AppendMsgpackString(message, "type");
+  AppendMsgpackUnsigned(message, static_cast<std::uint64_t>(packet.type));
+  if (!packet.data.empty()) {
+    AppendMsgpackString(message, "data");
+    AppendMsgpackValue(message, packet.data, packet.attachments);
+  }
+  if (packet.id) {
+    AppendMsgpackString(message, "id");
+    AppendMsgpackUnsigned(message, *packet.id);
+  }
+  AppendMsgpackString(message, "nsp");
+  AppendMsgpackString(message, packet.nsp);
+  return Frame::Binary(message);
+}
+
+}  // namespace
+
+FramePtr EncodePacket(const OutPacket& packet, PacketFormat format) {
+  if (format == PacketFormat::kMsgpack) return EncodeMsgpack(packet);
   int type = static_cast<int>(packet.type);
   std::string head = "4";
   if (packet.attachments.empty()) {
@@ -196,31 +284,32 @@ FramePtr EncodePacket(const OutPacket& packet) {
 }
 
 FramePtr EncodeEvent(std::string_view nsp, std::string_view args, std::span<const std::string> attachments,
-                     std::optional<std::uint64_t> ack_id) {
-  return EncodePacket({PacketType::kEvent, nsp, ack_id, args, attachments});
+                     std::optional<std::uint64_t> ack_id, PacketFormat format) {
+  return EncodePacket({PacketType::kEvent, nsp, ack_id, args, attachments}, format);
 }
 
 FramePtr EncodeAck(std::string_view nsp, std::uint64_t ack_id, std::string_view args,
-                   std::span<const std::string> attachments) {
-  return EncodePacket({PacketType::kAck, nsp, ack_id, args, attachments});
+                   std::span<const std::string> attachments, PacketFormat format) {
+  return EncodePacket({PacketType::kAck, nsp, ack_id, args, attachments}, format);
 }
 
-FramePtr EncodeConnect(std::string_view nsp, std::string_view sid, std::string_view pid) {
+FramePtr EncodeConnect(std::string_view nsp, std::string_view sid, std::string_view pid, PacketFormat format) {
   std::string data = absl::StrCat("{\"sid\":", JsonString(sid));
   if (!pid.empty()) absl::StrAppend(&data, ",\"pid\":", JsonString(pid));
   data.push_back('}');
-  return EncodePacket({PacketType::kConnect, nsp, std::nullopt, data, {}});
+  return EncodePacket({PacketType::kConnect, nsp, std::nullopt, data, {}}, format);
 }
 
-FramePtr EncodeConnectError(std::string_view nsp, std::string_view message, std::string_view data) {
+FramePtr EncodeConnectError(std::string_view nsp, std::string_view message, std::string_view data,
+                            PacketFormat format) {
   std::string payload = absl::StrCat("{\"message\":", JsonString(message));
   if (!data.empty()) absl::StrAppend(&payload, ",\"data\":", ToAbsl(data));
   payload.push_back('}');
-  return EncodePacket({PacketType::kConnectError, nsp, std::nullopt, payload, {}});
+  return EncodePacket({PacketType::kConnectError, nsp, std::nullopt, payload, {}}, format);
 }
 
-FramePtr EncodeDisconnect(std::string_view nsp) {
-  return EncodePacket({PacketType::kDisconnect, nsp, std::nullopt, {}, {}});
+FramePtr EncodeDisconnect(std::string_view nsp, PacketFormat format) {
+  return EncodePacket({PacketType::kDisconnect, nsp, std::nullopt, {}, {}}, format);
 }
 
 }  // namespace sesior::socketio

@@ -7,22 +7,34 @@
 namespace sesior::socketio {
 
 ServerConnection::ServerConnection(const ServerConnectionOptions& options, Owner& owner, Time now)
-    : options_(options), owner_(owner), connect_deadline_(now + options.connect_timeout) {}
+    : options_(options),
+      owner_(owner),
+      decoder_(options.max_packet_bytes, options.format),
+      connect_deadline_(now + options.connect_timeout) {}
 
 // -- from the EngineSession --
 
-void ServerConnection::OnMessage(std::string_view data, bool binary) {
+void ServerConnection::OnMessage(std::string_view data, bool binary, Time now) {
   if (closed_) return;
   Packet packet;
   const PacketDecoder::Result result = binary ? decoder_.OnBinary(data, packet) : decoder_.OnText(data, packet);
   switch (result) {
     case PacketDecoder::Result::kPacket:
+      if (IsFlooding(now)) return Fail(CloseReason::kFlooding, "too many packets in a second", Limit::kPackets);
       return OnPacket(packet);
     case PacketDecoder::Result::kMore:
       return;
     case PacketDecoder::Result::kError:
-      return Fail(CloseReason::kParseError, decoder_.error());
+      return Fail(CloseReason::kParseError, decoder_.error(), decoder_.limit());
   }
+}
+
+bool ServerConnection::IsFlooding(Time now) {
+  if (now - std::chrono::seconds(1) >= second_begin_) {
+    second_begin_ = now;
+    packets_ = 0;
+  }
+  return ++packets_ > options_.max_packets_per_second;
 }
 
 void ServerConnection::OnClosed(CloseReason reason) {
@@ -63,22 +75,23 @@ void ServerConnection::OnPacket(const Packet& packet) {
 
 void ServerConnection::OnConnectPacket(const Packet& packet) {
   if (packet.nsp.size() > options_.max_namespace_bytes) {
-    return Fail(CloseReason::kForcedServerClose, "namespace name too long");
+    return Fail(CloseReason::kForcedServerClose, "namespace name too long", Limit::kNamespaces);
   }
   Entry* entry = Find(packet.nsp);
   if (entry != nullptr && entry->state != State::kLeft) {
     return Fail(CloseReason::kForcedServerClose, "second CONNECT to a namespace");
   }
   if (entry == nullptr) entry = FindRoom();
-  if (entry == nullptr) return Fail(CloseReason::kForcedServerClose, "too many namespaces");
+  if (entry == nullptr) return Fail(CloseReason::kForcedServerClose, "too many namespaces", Limit::kNamespaces);
   entry->nsp = packet.nsp;
   entry->state = State::kPending;
   owner_.OnConnect(static_cast<Slot>(entry - entries_.data()), packet.nsp,
                    packet.data.empty() ? JsonValue("{}") : JsonValue(packet.data));
 }
 
-void ServerConnection::Fail(CloseReason reason, std::string_view error) {
+void ServerConnection::Fail(CloseReason reason, std::string_view error, Limit limit) {
   error_ = error;
+  limit_ = limit;
   connect_deadline_ = kNever;
   owner_.CloseEngine(reason);
 }
@@ -108,21 +121,21 @@ bool ServerConnection::Accept(Slot slot, std::string_view sid, std::string_view 
   if (closed_ || slot >= entries_.size() || entries_[slot].state != State::kPending) return false;
   entries_[slot].state = State::kJoined;
   connect_deadline_ = kNever;
-  owner_.SendFrame(EncodeConnect(entries_[slot].nsp, sid, pid), false);
+  owner_.SendFrame(EncodeConnect(entries_[slot].nsp, sid, pid, options_.format), false);
   return true;
 }
 
 bool ServerConnection::Refuse(Slot slot, std::string_view message, std::string_view data) {
   if (closed_ || slot >= entries_.size() || entries_[slot].state != State::kPending) return false;
   entries_[slot].state = State::kFree;
-  owner_.SendFrame(EncodeConnectError(entries_[slot].nsp, message, data), false);
+  owner_.SendFrame(EncodeConnectError(entries_[slot].nsp, message, data, options_.format), false);
   return true;
 }
 
 bool ServerConnection::Disconnect(Slot slot, CloseReason reason) {
   if (closed_ || !joined(slot)) return false;
   entries_[slot].state = State::kLeft;
-  owner_.SendFrame(EncodeDisconnect(entries_[slot].nsp), false);
+  owner_.SendFrame(EncodeDisconnect(entries_[slot].nsp, options_.format), false);
   owner_.OnDisconnect(slot, reason);
   return true;
 }
@@ -140,7 +153,7 @@ SendResult ServerConnection::Send(Slot slot, FramePtr frame, bool is_volatile) {
 SendResult ServerConnection::SendAck(Slot slot, std::uint64_t id, std::string_view args,
                                      std::span<const std::string> attachments) {
   if (closed_ || !joined(slot)) return SendResult::kDropped;
-  return owner_.SendFrame(EncodeAck(entries_[slot].nsp, id, args, attachments), false);
+  return owner_.SendFrame(EncodeAck(entries_[slot].nsp, id, args, attachments, options_.format), false);
 }
 
 }  // namespace sesior::socketio

@@ -24,6 +24,7 @@ class Client final : public EngineSession::Owner, public ServerConnection::Owner
     engine_options_.send_queue_limit_bytes = 2000;
     options_.connect_timeout = milliseconds(700);
     options_.max_namespaces = 3;
+    options_.max_packets_per_second = 50;
   }
 
   void Step(char what, std::string_view text) {
@@ -132,7 +133,7 @@ class Client final : public EngineSession::Owner, public ServerConnection::Owner
   void ArmTimer(Time deadline) override { timer_ = deadline; }
   void OnMessage(std::string_view data, bool binary) override {
     SESIOR_CHECK(!closed_);
-    connection_.OnMessage(data, binary);
+    connection_.OnMessage(data, binary, now_);
   }
   void OnClosed(CloseReason reason) override {
     SESIOR_CHECK(!closed_);

@@ -5,6 +5,7 @@
 
 #include "sesior/base/check.hpp"
 #include "sesior/socketio/engine_codec.hpp"
+#include "sesior/socketio/json.hpp"
 #include "sesior/socketio/packet_codec.hpp"
 
 using namespace sesior::socketio;
@@ -30,6 +31,15 @@ void CheckRoundTrip(const Packet& packet) {
   SESIOR_CHECK(again.attachments().size() == attachments.size());
 }
 
+// An argument that is passed on stays JSON, and means no more attachments than came.
+void CheckPassedOn(const Argument& argument) {
+  const Json json = Json::Array(argument, Json::Object({{"again", argument}}));
+  JsonValue::Elements elements;
+  const std::size_t binaries = json.attachments().size();
+  SESIOR_CHECK(ParseJsonArray(json.text(), elements, binaries > 0 ? std::optional(binaries) : std::nullopt));
+  SESIOR_CHECK(binaries <= 2 * argument.attachments().size());
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -50,7 +60,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         packet.arg(i).AsDouble();
         packet.arg(i).AsString();
         packet.arg(i).Member("a");
-        packet.binary_arg(i);
+        packet.arg(i).AsBinary();
+        CheckPassedOn(packet.arg(i));
       }
     }
     if (end == std::string_view::npos) return 0;

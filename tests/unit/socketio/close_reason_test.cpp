@@ -7,7 +7,7 @@
 namespace sesior::socketio {
 namespace {
 
-// The disconnect reasons of Socket.IO 4.8's server, which of them a client can recover from, and two of our own.
+// The disconnect reasons of Socket.IO 4.8's server, which of them a client can recover from, and three of our own.
 TEST(CloseReason, HasTheTextsAndTheRecoverabilityOfTheReference) {
   struct Case {
     CloseReason reason;
@@ -25,6 +25,7 @@ TEST(CloseReason, HasTheTextsAndTheRecoverabilityOfTheReference) {
       {CloseReason::kClientDisconnect, "client namespace disconnect", false},
       {CloseReason::kServerDisconnect, "server namespace disconnect", false},
       {CloseReason::kSlow, "slow client", true},
+      {CloseReason::kFlooding, "too many packets", true},
       {CloseReason::kSessionEnded, "session ended", false},
   };
   static_assert(std::size(cases) == kCloseReasonCount);
@@ -37,10 +38,11 @@ TEST(CloseReason, HasTheTextsAndTheRecoverabilityOfTheReference) {
   EXPECT_EQ(texts.size(), std::size(cases));
 }
 
-TEST(CloseReason, SendsNoCloseCodeExceptToASlowClient) {
+TEST(CloseReason, SendsNoCloseCodeExceptToAClientThatIsTooSlowOrTooFast) {
   for (int i = 0; i < kCloseReasonCount; ++i) {
     const auto reason = static_cast<CloseReason>(i);
-    EXPECT_EQ(WebSocketCode(reason), reason == CloseReason::kSlow ? 1008 : 0) << Text(reason);
+    const bool has_code = reason == CloseReason::kSlow || reason == CloseReason::kFlooding;
+    EXPECT_EQ(WebSocketCode(reason), has_code ? 1008 : 0) << Text(reason);
   }
 }
 

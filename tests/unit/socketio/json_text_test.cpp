@@ -238,5 +238,37 @@ TEST(Json, MakesText) {
   EXPECT_EQ(Json("\xff").text(), "\"\xef\xbf\xbd\"");
 }
 
+TEST(Json, NumbersItsBinariesWhereverTheyStand) {
+  const Json inner = Json::Object({{"a", Json::Binary("A")}, {"list", Json::Array(1, Json::Binary("B"))}});
+  const Json outer = Json::Array(Json::Binary("0"), inner, "x", inner);
+  EXPECT_EQ(
+      outer.text(),
+      R"([{"_placeholder":true,"num":0},{"a":{"_placeholder":true,"num":1},"list":[1,{"_placeholder":true,"num":2}]},)"
+      R"("x",{"a":{"_placeholder":true,"num":3},"list":[1,{"_placeholder":true,"num":4}]}])");
+  EXPECT_EQ(std::vector<std::string>(outer.attachments().begin(), outer.attachments().end()),
+            (std::vector<std::string>{"0", "A", "B", "A", "B"}));
+  EXPECT_EQ(outer.value().attachments()[4], "B");
+  std::vector<Json> many(12, Json::Binary("x"));
+  EXPECT_TRUE(Json::Array(0, Json::ArrayOf(many)).text().ends_with(R"("num":10},{"_placeholder":true,"num":11}]])"));
+}
+
+TEST(Json, PassesArgumentsOnWithTheirBinaries) {
+  const std::string attachments[] = {"A", "B", "C"};
+  const std::string_view text =
+      R"([{"num":2,"_placeholder":true},{"_placeholder":true,"num": 1e0,"x":{"_placeholder":true,"num":2}},{"num":7},)"
+      R"({"_placeholder":true,"num":2}])";
+  const Json json(Argument(JsonValue(text), attachments));
+  EXPECT_EQ(
+      json.text(),
+      R"([{"num":0,"_placeholder":true},{"_placeholder":true,"num": 1,"x":{"_placeholder":true,"num":0}},{"num":7},)"
+      R"({"_placeholder":true,"num":0}])");
+  ASSERT_EQ(json.attachments().size(), 2u);  // what is meant twice is there once
+  EXPECT_EQ(json.attachments()[0], "C");
+  EXPECT_EQ(json.attachments()[1], "B");
+  // Without attachments it is an object like any other.
+  EXPECT_EQ(Json(Argument(JsonValue(R"({"_placeholder":true,"num":9})"), {})).text(),
+            R"({"_placeholder":true,"num":9})");
+}
+
 }  // namespace
 }  // namespace sesior::socketio

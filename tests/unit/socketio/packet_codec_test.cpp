@@ -144,7 +144,7 @@ TEST(PacketDecoder, GivesNameAndArgumentsOfAnEvent) {
   EXPECT_EQ(packet.arg(1).text(), R"({"b":[1, 2]})");
   EXPECT_EQ(packet.arg(2).AsInt(), 3);
   EXPECT_TRUE(packet.arg(3).is_null());
-  EXPECT_EQ(packet.binary_arg(0), std::nullopt);
+  EXPECT_EQ(packet.arg(0).AsBinary(), std::nullopt);
 
   ASSERT_EQ(decoder.OnText("2[5]", packet), Result::kPacket);
   EXPECT_EQ(packet.event, "5");
@@ -171,15 +171,15 @@ TEST(PacketDecoder, CollectsAttachments) {
   EXPECT_EQ(packet.id, 9u);
   EXPECT_EQ(packet.event, "up");
   EXPECT_THAT(packet.attachments(), ElementsAre("zero", "one"));
-  EXPECT_EQ(packet.binary_arg(0), "one");
-  EXPECT_EQ(packet.binary_arg(1), std::nullopt);  // inside another argument
-  EXPECT_EQ(packet.binary_arg(2), std::nullopt);
+  EXPECT_EQ(packet.arg(0).AsBinary(), "one");
+  EXPECT_EQ(packet.arg(1).AsBinary(), std::nullopt);  // inside another argument
+  EXPECT_EQ(packet.arg(2).AsBinary(), std::nullopt);
 
   // It is ready for the next, and an acknowledgement works the same.
   ASSERT_EQ(decoder.OnText(R"(61-3[{"_placeholder":true,"num":0}])", packet), Result::kMore);
   ASSERT_EQ(decoder.OnBinary("", packet), Result::kPacket);
   EXPECT_EQ(packet.type, PacketType::kAck);
-  EXPECT_EQ(packet.binary_arg(0), "");
+  EXPECT_EQ(packet.arg(0).AsBinary(), "");
 }
 
 TEST(PacketDecoder, ToleratesAttachmentsUsedTwiceOrNever) {
@@ -189,8 +189,8 @@ TEST(PacketDecoder, ToleratesAttachmentsUsedTwiceOrNever) {
             Result::kMore);
   ASSERT_EQ(decoder.OnBinary("x", packet), Result::kMore);
   ASSERT_EQ(decoder.OnBinary("y", packet), Result::kPacket);
-  EXPECT_EQ(packet.binary_arg(0), "y");
-  EXPECT_EQ(packet.binary_arg(1), "y");
+  EXPECT_EQ(packet.arg(0).AsBinary(), "y");
+  EXPECT_EQ(packet.arg(1).AsBinary(), "y");
 }
 
 TEST(PacketDecoder, RefusesTextWhileAttachmentsAreDueAndBinaryWhenNoneIs) {

@@ -12,6 +12,8 @@ using std::chrono::milliseconds;
 
 class Harness final : public ServerConnection::Owner {
  public:
+  explicit Harness(PacketFormat format = PacketFormat::kJson) : format_(format) {}
+
   SendResult SendFrame(FramePtr frame, bool is_volatile) override {
     std::string payload;
     AppendToPayload(*frame, payload);
@@ -45,17 +47,18 @@ class Harness final : public ServerConnection::Owner {
   }
 
   std::string Receive(std::string_view text) {
-    connection_.OnMessage(text, false);
+    connection_.OnMessage(text, false, now_);
     return Take();
   }
   std::string ReceiveBinary(std::string_view bytes) {
-    connection_.OnMessage(bytes, true);
+    connection_.OnMessage(bytes, true, now_);
     return Take();
   }
   std::string Timer(int ms) {
     connection_.OnTimer(start_ + milliseconds(ms));
     return Take();
   }
+  void Advance(int ms) { now_ += milliseconds(ms); }
   std::string Take() { return std::exchange(log_, {}); }
   ServerConnection& connection() { return connection_; }
   ServerConnectionOptions& options() { return options_; }
@@ -63,9 +66,14 @@ class Harness final : public ServerConnection::Owner {
  private:
   void Log(const std::string& what) { log_ += (log_.empty() ? "" : " ") + what; }
 
-  ServerConnectionOptions options_{
-      .connect_timeout = milliseconds(1000), .max_namespaces = 3, .max_namespace_bytes = 20};
+  PacketFormat format_;
+  ServerConnectionOptions options_{.connect_timeout = milliseconds(1000),
+                                   .max_namespaces = 3,
+                                   .max_namespace_bytes = 20,
+                                   .max_packet_bytes = 200,
+                                   .format = format_};
   Time start_ = Time() + milliseconds(5);
+  Time now_ = start_;
   ServerConnection connection_{options_, *this, start_};
   std::string log_;
 };
@@ -220,6 +228,56 @@ TEST(ServerConnection, BoundsTheNamespacesOfAConnection) {
   EXPECT_EQ(
       h.Receive("0/later3"),
       "close:forced server close gone:0:forced server close gone:1:forced server close gone:2:forced server close");
+  EXPECT_EQ(h.connection().limit(), Limit::kNamespaces);
+}
+
+TEST(ServerConnection, BoundsThePacketsOfASecond) {
+  Harness h;
+  h.options().max_packets_per_second = 3;
+  h.Receive("0");
+  EXPECT_EQ(h.Receive("2[\"a\"]"), "event:0[\"a\"]");
+  h.Advance(999);
+  EXPECT_EQ(h.Receive("2[\"b\"]"), "event:0[\"b\"]");
+  h.Advance(1);  // another second
+  EXPECT_EQ(h.Receive("2[\"c\"]"), "event:0[\"c\"]");
+  EXPECT_EQ(h.Receive("399[]"), "ack:0#99[]");
+  EXPECT_EQ(h.Receive("51-[\"d\",{\"_placeholder\":true,\"num\":0}]"), "");  // no packet yet
+  EXPECT_EQ(h.ReceiveBinary("1"), "event:0[\"d\",{\"_placeholder\":true,\"num\":0}]");
+  EXPECT_FALSE(h.connection().closed());
+  EXPECT_EQ(h.Receive("2[\"e\"]"), "close:too many packets gone:0:too many packets");
+  EXPECT_EQ(h.connection().limit(), Limit::kPackets);
+}
+
+TEST(ServerConnection, NamesTheBoundOfThePacketThatItClosesFor) {
+  const auto limit = [](const std::string& text, const std::string& bytes) {
+    Harness h;
+    h.Receive("0");
+    std::string log = h.Receive(text);
+    log += h.ReceiveBinary(bytes);
+    EXPECT_EQ(log, "close:parse error gone:0:parse error");
+    return h.connection().limit();
+  };
+  EXPECT_EQ(limit("51-[\"a\"]", std::string(200, 'x')), Limit::kPacketBytes);
+  EXPECT_EQ(limit("51-[\"" + std::string(200, 'x') + "\"]", ""), Limit::kPacketBytes);
+  EXPECT_EQ(limit("511-[\"a\"]", ""), Limit::kAttachments);
+  EXPECT_EQ(limit("9", ""), Limit::kNone);
+}
+
+TEST(ServerConnection, SpeaksMsgpackWhereAsked) {
+  Harness h(PacketFormat::kMsgpack);
+  const auto message = [](const OutPacket& packet) {
+    std::string_view rest;
+    Frame::Part part;
+    const FramePtr frame = EncodePacket(packet, PacketFormat::kMsgpack);
+    rest = frame->wire();
+    EXPECT_TRUE(Frame::NextPart(rest, part) && part.binary);
+    return std::string(part.payload);
+  };
+  const std::string joined = h.ReceiveBinary(message({PacketType::kConnect, "/", {}, {}, {}}));
+  EXPECT_TRUE(joined.starts_with("connect:0/{} send:b")) << joined;
+  const std::string answered = h.ReceiveBinary(message({PacketType::kEvent, "/", 7, "[\"a\"]", {}}));
+  EXPECT_TRUE(answered.starts_with("event:0[\"a\"] send:b")) << answered;
+  EXPECT_EQ(h.Receive("2[\"a\"]"), "close:parse error gone:0:parse error");
 }
 
 TEST(ServerConnection, ReusesTheSlotsOfNamespacesThatWereLeft) {

@@ -18,9 +18,10 @@ enum class CloseReason : std::uint8_t {
   kClientDisconnect,   // the client sent DISCONNECT for the namespace
   kServerDisconnect,   // this server sent DISCONNECT for the namespace
   kSlow,               // more bytes queued for the client than the limit allows
+  kFlooding,           // more packets from the client in a second than the limit allows
   kSessionEnded,       // the SESIOR session was destroyed, expired or replaced
 };
-inline constexpr int kCloseReasonCount = 11;
+inline constexpr int kCloseReasonCount = 12;
 
 // "transport close", ...: lower case, stable.
 std::string_view Text(CloseReason reason);

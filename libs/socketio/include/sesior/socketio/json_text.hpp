@@ -39,6 +39,8 @@ class JsonValue {
   std::optional<std::int64_t> AsInt() const;
   std::optional<double> AsDouble() const;
   std::optional<std::string> AsString() const;
+  // As AsString, but a lone surrogate becomes U+FFFD; empty when it is no string.
+  std::string ToText() const;
   // The text between the quotes where it has no escapes, which costs nothing; nullopt: no string, or it has some.
   std::optional<std::string_view> AsPlainString() const;
 
@@ -50,6 +52,8 @@ class JsonValue {
   Elements Items() const;
 
  private:
+  bool Unescape(std::string& out, bool is_lenient) const;
+
   std::string_view text_ = "null";
 };
 

@@ -9,10 +9,10 @@
 // Threading: thread-compatible, confined to its owner's thread. Owner calls happen inside calls of this class and may
 // call
 //            back in.
-// Errors:    a client that breaks the protocol loses its whole connection: CloseEngine(kForcedServerClose or
-// kParseError),
-//            as the reference does. Not so for a packet to a namespace that was left: it may have crossed our
-//            DISCONNECT on the way and is ignored (the reference forgives it only within one turn of its loop).
+// Errors:    a client that breaks the protocol or goes over a bound loses its whole connection:
+//            CloseEngine(kForcedServerClose, kParseError or kFlooding), as the reference does. Not so for a packet to a
+//            namespace that was left: it may have crossed our DISCONNECT on the way and is ignored (the reference
+//            forgives it only within one turn of its loop).
 #pragma once
 
 #include <chrono>
@@ -34,6 +34,9 @@ struct ServerConnectionOptions {
   std::chrono::milliseconds connect_timeout{45'000};  // until the first namespace is joined; else the connection closes
   std::size_t max_namespaces = 32;                    // asked for by one client and not refused; more: closed
   std::size_t max_namespace_bytes = 256;              // of one name; longer: closed
+  std::uint32_t max_packet_bytes = 10'000'000;        // of a packet with its attachments; more: closed
+  std::uint32_t max_packets_per_second = 20'000;      // of one client, also acknowledgements; more: closed as kFlooding
+  PacketFormat format = PacketFormat::kJson;          // of all clients
 };
 
 class ServerConnection {
@@ -65,7 +68,7 @@ class ServerConnection {
   ServerConnection(const ServerConnectionOptions& options, Owner& owner, Time now);
 
   // -- from the EngineSession --
-  void OnMessage(std::string_view data, bool binary);
+  void OnMessage(std::string_view data, bool binary, Time now);
   void OnClosed(CloseReason reason);
   // Call at deadline() or later; earlier is harmless.
   void OnTimer(Time now);
@@ -90,6 +93,8 @@ class ServerConnection {
   bool closed() const { return closed_; }
   // Fixed words about what the client did wrong, for logs; empty: nothing.
   std::string_view error() const { return error_; }
+  // The bound that made it close.
+  Limit limit() const { return limit_; }
 
  private:
   // kLeft keeps the name, so that stragglers are told from strangers; the slot is reused when another is needed.
@@ -99,9 +104,10 @@ class ServerConnection {
     State state = State::kFree;
   };
 
+  bool IsFlooding(Time now);
   void OnPacket(const Packet& packet);
   void OnConnectPacket(const Packet& packet);
-  void Fail(CloseReason reason, std::string_view error);
+  void Fail(CloseReason reason, std::string_view error, Limit limit = Limit::kNone);
   Entry* Find(std::string_view nsp);
   Entry* FindRoom();
 
@@ -110,8 +116,11 @@ class ServerConnection {
   PacketDecoder decoder_;
   absl::InlinedVector<Entry, 1> entries_;  // by slot
   Time connect_deadline_;
-  std::string_view error_;
+  Time second_begin_ = Time::min();  // of the second in which packets are counted
+  std::uint32_t packets_ = 0;
+  Limit limit_ = Limit::kNone;
   bool closed_ = false;
+  std::string_view error_;
 };
 
 }  // namespace sesior::socketio
