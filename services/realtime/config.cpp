@@ -21,6 +21,11 @@ struct Numbers {
   std::int64_t max_payload = 1'000'000;
   std::int64_t client_queue_bytes = 1 << 20;
   std::int64_t process_queue_bytes = 128 << 20;
+  std::int64_t max_packet_bytes = 10'000'000;
+  std::int64_t max_packets_per_second = 20'000;
+  std::int64_t max_namespaces = 32;
+  std::int64_t max_rooms = 1'000;
+  std::int64_t max_pending_acks = 1'000;
 };
 
 std::vector<std::string> Check(const Config& config) {
@@ -37,6 +42,7 @@ std::vector<std::string> Check(const Config& config) {
   if (!config.server.front.path.starts_with('/') || config.server.front.path.ends_with('/')) {
     add("path", "begins with a slash and ends without one");
   }
+  if (config.parser != "json" && config.parser != "msgpack") add("parser", "json or msgpack");
   const std::string& level = config.log_level;
   if (level != "debug" && level != "info" && level != "warn" && level != "error") {
     add("log-level", "debug, info, warn or error");
@@ -81,6 +87,15 @@ absl::StatusOr<Flags::Action> LoadConfig(int argc, const char* const* argv, Conf
   flags.Add("process-queue-bytes", &numbers.process_queue_bytes,
             "waiting for all blocked clients; more: those that block are closed as slow",
             {1 << 20, std::int64_t{1} << 36});
+  flags.Add("parser", &config.parser, "json, or msgpack for clients that use socket.io-msgpack-parser");
+  flags.Add("max-packet-bytes", &numbers.max_packet_bytes, "of a packet with its attachments; more: closed",
+            {1'000, 1 << 30});
+  flags.Add("max-packets-per-second", &numbers.max_packets_per_second, "from one client; more: closed",
+            {1, 1'000'000'000});
+  flags.Add("max-namespaces", &numbers.max_namespaces, "that one client has joined; more: closed", {1, 255});
+  flags.Add("max-rooms", &numbers.max_rooms, "that one socket has joined; more: not joined", {1, 1'000'000});
+  flags.Add("max-pending-acks", &numbers.max_pending_acks,
+            "that the application waits for, of one socket; more: it gets an error", {1, 1'000'000});
   flags.Add("drain-delay", &server.drain_delay, "between the stop signal and the first client closed",
             {milliseconds(1), hours(1)});
   flags.Add("stop-timeout", &config.stop_timeout, "time a stop may take", {milliseconds(1'000), hours(1)});
@@ -93,6 +108,13 @@ absl::StatusOr<Flags::Action> LoadConfig(int argc, const char* const* argv, Conf
   server.max_connections = static_cast<std::size_t>(numbers.max_connections);
   server.engine.max_payload_bytes = static_cast<std::size_t>(numbers.max_payload);
   server.engine.send_queue_limit_bytes = static_cast<std::size_t>(numbers.client_queue_bytes);
+  server.socketio.format =
+      config.parser == "msgpack" ? socketio::PacketFormat::kMsgpack : socketio::PacketFormat::kJson;
+  server.socketio.max_packet_bytes = static_cast<std::uint32_t>(numbers.max_packet_bytes);
+  server.socketio.max_packets_per_second = static_cast<std::uint32_t>(numbers.max_packets_per_second);
+  server.socketio.max_namespaces = static_cast<std::size_t>(numbers.max_namespaces);
+  server.hub.max_rooms = static_cast<std::size_t>(numbers.max_rooms);
+  server.hub.max_pending_acks = static_cast<std::size_t>(numbers.max_pending_acks);
   server.channel.max_message_bytes = server.channel.http.body_bytes = server.engine.max_payload_bytes;
   server.channel.loop_queue_limit_bytes = static_cast<std::size_t>(numbers.process_queue_bytes / numbers.threads);
   return action;

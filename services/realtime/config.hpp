@@ -17,6 +17,7 @@ struct Config {
   std::string ops_listen = "127.0.0.1:0";
   std::vector<std::string> session_addresses;
   std::chrono::milliseconds stop_timeout{15'000};
+  std::string parser = "json";      // or msgpack
   std::string log_level = "info";   // debug, info, warn or error
   std::string log_format = "text";  // key=value; or json
 };

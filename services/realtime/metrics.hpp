@@ -42,6 +42,16 @@ struct LoopTallies {
   Tally connect_refused;  // CONNECT without a valid session
   Tally connect_failed;   // CONNECT while the session service could not be reached
   Tally sessions_ended;   // sockets ended with their session
+  // What went over a bound: of a connection (ServerConnectionOptions), which was closed for it; of the hub
+  // (HubOptions).
+  Tally namespaces_refused;
+  Tally attachments_refused;
+  Tally packet_bytes_refused;
+  Tally packets_refused;
+  Tally rooms_refused;     // Join
+  Tally acks_refused;      // EmitWithAck
+  Tally work_refused;      // InOrder
+  Tally binaries_refused;  // emits with too many of them
 };
 
 }  // namespace sesior::realtime

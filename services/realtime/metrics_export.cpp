@@ -34,6 +34,18 @@ MetricsExport::MetricsExport(telemetry::Registry& registry, const Server& server
   total(refused, refused_help, &LoopTallies::connect_failed, {{"reason", "unavailable"}});
   total("sesior_realtime_sessions_ended_total", "Clients disconnected with their session.",
         &LoopTallies::sessions_ended);
+  auto limit = [&](const char* what, Tally LoopTallies::*tally) {
+    total("sesior_realtime_limits_hit_total", "What was refused because it went over a bound.", tally,
+          {{"limit", what}});
+  };
+  limit("namespaces", &LoopTallies::namespaces_refused);
+  limit("attachments", &LoopTallies::attachments_refused);
+  limit("packet_bytes", &LoopTallies::packet_bytes_refused);
+  limit("packets_per_second", &LoopTallies::packets_refused);
+  limit("rooms", &LoopTallies::rooms_refused);
+  limit("pending_acks", &LoopTallies::acks_refused);
+  limit("queued_work", &LoopTallies::work_refused);
+  limit("binaries", &LoopTallies::binaries_refused);
 }
 
 void MetricsExport::Collect() {

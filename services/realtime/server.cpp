@@ -16,13 +16,18 @@ namespace {
 constexpr std::chrono::milliseconds kSlicePause{20};
 constexpr int kSlices = 50;  // a drain takes about a second
 
+ServerOptions WithOneFormat(ServerOptions options) {
+  options.hub.format = options.socketio.format;
+  return options;
+}
+
 }  // namespace
 
 // One thread and all that lives on it. Destroyed from the bottom up: clients before the hub, all before the loop.
 struct Server::Thread {
   Thread(Server& server, std::size_t index)
       : loop(index),
-        hub(server.options_.hub, loop, server.bus_),
+        hub(server.options_.hub, loop, server.bus_, tallies),
         watches(server.sessions_ == nullptr
                     ? nullptr
                     : std::make_unique<SessionWatches>(*server.sessions_, loop, server.options_.session_timeout)),
@@ -43,11 +48,12 @@ struct Server::Thread {
 };
 
 Server::Server(ServerOptions options, session_client::SessionClient* sessions, Bus& bus)
-    : options_(std::move(options)), sessions_(sessions), bus_(bus), cors_(options_.allowed_origins) {
+    : options_(WithOneFormat(std::move(options))), sessions_(sessions), bus_(bus), cors_(options_.allowed_origins) {
   for (std::size_t i = 0; i < options_.threads; ++i) {
     threads_.push_back(std::make_unique<Thread>(*this, i));
     contexts_.push_back(&threads_.back()->context);
   }
+  for (const std::unique_ptr<Thread>& thread : threads_) thread->hub.SetPeers(hubs());
 }
 
 Server::~Server() { Stop(); }

@@ -42,7 +42,7 @@ struct ServerOptions {
   EngineFrontOptions front;
   ChannelOptions channel;
   socketio::EngineOptions engine;
-  socketio::ServerConnectionOptions socketio;
+  socketio::ServerConnectionOptions socketio;  // its format is the hubs' as well
   hub::HubOptions hub;
   RawMessages* raw_messages = nullptr;  // gets the messages in place of the hubs: Engine.IO alone; outlives the server
 };

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "hub_app.hpp"
 #include "services/realtime/bus/local_bus.hpp"
 #include "services/realtime/server.hpp"
 #include "sesior/runtime/run.hpp"
@@ -22,6 +23,7 @@ struct Arguments {
   std::string socketio_port;
   milliseconds ping_interval{300};  // as the suites have it
   milliseconds ping_timeout{200};
+  socketio::PacketFormat format = socketio::PacketFormat::kJson;
 };
 
 ServerOptions Options(const Arguments& arguments, std::string path, const std::string& port) {
@@ -45,35 +47,23 @@ class Echo final : public RawMessages {
   }
 };
 
-// The arguments of an event behind another name.
-hub::Json Renamed(std::string_view name, const hub::Event& event) {
-  const std::string args = event.args().text().substr(1);  // without the bracket
-  return hub::Json::Raw("[\"" + std::string(name) + "\"" + (args == "]" ? "" : ",") + args);
-}
-
 void SetUp(hub::Namespace& nsp) {
   nsp.OnConnect([](hub::Socket& socket) { socket.Emit("auth", socket.auth()); });
-  nsp.On("message", [](hub::Socket& socket, const hub::Event& event) {
-    socket.EmitArgs(Renamed("message-back", event), event.attachments());
-  });
-  nsp.On("message-with-ack",
-         [](hub::Socket&, const hub::Event& event) { event.reply().SendArgs(event.args(), event.attachments()); });
+  nsp.On("message", [](hub::Socket& socket, const hub::Event& event) { socket.EmitArgs(event.As("message-back")); });
+  nsp.On("message-with-ack", [](hub::Socket&, const hub::Event& event) { event.reply().SendArgs(event.args()); });
 }
 
 void SetUpForClients(hub::Namespace& nsp) {
-  nsp.On("echo", [](hub::Socket& socket, const hub::Event& event) {
-    socket.EmitArgs(Renamed("echoed", event), event.attachments());
-  });
-  nsp.On("ask",
-         [](hub::Socket&, const hub::Event& event) { event.reply().SendArgs(event.args(), event.attachments()); });
+  nsp.On("echo", [](hub::Socket& socket, const hub::Event& event) { socket.EmitArgs(event.As("echoed")); });
+  nsp.On("ask", [](hub::Socket&, const hub::Event& event) { event.reply().SendArgs(event.args()); });
   // The server asks, and says what it was answered.
   nsp.On("ask me", [](hub::Socket& socket, const hub::Event& event) {
-    socket.EmitWithAck(Renamed("question", event), kAnswerTimeout,
-                       [weak = socket.weak()](absl::StatusOr<const socketio::Packet*> answer) {
+    socket.EmitWithAck(event.As("question"), kAnswerTimeout,
+                       [weak = socket.weak()](absl::StatusOr<const hub::Arguments*> answer) {
                          const std::shared_ptr<hub::Socket> asker = weak.lock();
                          if (!asker) return;
                          if (!answer.ok()) return static_cast<void>(asker->Emit("not answered"));
-                         asker->Emit("answered", socketio::JsonValue((*answer)->data));
+                         asker->Emit("answered", (*answer)->args());
                        });
   });
   nsp.On("join",
@@ -100,13 +90,16 @@ int Main(const Arguments& arguments) {
   ServerOptions engineio_options = Options(arguments, "/engine.io", arguments.engineio_port);
   engineio_options.raw_messages = &echo;
   Server engineio(engineio_options, nullptr, bus);
-  Server socketio(Options(arguments, "/socket.io", arguments.socketio_port), nullptr, bus);
+  ServerOptions socketio_options = Options(arguments, "/socket.io", arguments.socketio_port);
+  socketio_options.socketio.format = arguments.format;
+  Server socketio(socketio_options, nullptr, bus);
   bus.Start(socketio.hubs());
   for (hub::Hub* hub : socketio.hubs()) {
     SetUp(hub->Of("/"));
     SetUp(hub->Of("/custom"));
     SetUpForClients(hub->Of("/clients"));
     hub->Of("/stuck").Use([](hub::Socket&, hub::Next) {});  // never answers
+    SetUpHubApp(*hub);
   }
   return runtime::Run({&engineio, &socketio}, milliseconds(5'000));
 }
@@ -128,6 +121,9 @@ int main(int argc, char** argv) {
       arguments.ping_interval = std::chrono::milliseconds(std::atoi(argv[i + 1]));
     } else if (flag == "--ping-timeout-ms") {
       arguments.ping_timeout = std::chrono::milliseconds(std::atoi(argv[i + 1]));
+    } else if (flag == "--parser" && (value == "json" || value == "msgpack")) {
+      using sesior::socketio::PacketFormat;
+      arguments.format = value == "json" ? PacketFormat::kJson : PacketFormat::kMsgpack;
     } else {
       good = false;
     }
@@ -135,7 +131,7 @@ int main(int argc, char** argv) {
   if (!good || arguments.engineio_port.empty() || arguments.socketio_port.empty()) {
     std::fprintf(stderr,
                  "usage: conformance_server --engineio-port P --socketio-port Q [--ping-interval-ms N] "
-                 "[--ping-timeout-ms N]   (port 0: any free one, see the log)\n");
+                 "[--ping-timeout-ms N] [--parser json|msgpack]   (port 0: any free one, see the log)\n");
     return 2;
   }
   return sesior::realtime::Main(arguments);

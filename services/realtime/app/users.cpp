@@ -116,6 +116,11 @@ Json ListJson(const presence_v1::ListOnlineResponse& online, const std::string& 
 
 }  // namespace
 
+// -- To read as a tutorial, top down --
+//
+// An application is a Setup: it names its events, once for every thread. A handler gets the socket and the event; it
+// answers by event.reply(), whenever it is ready, and tells others by socket.To(room).Emit(...).
+
 void Users::Setup(hub::Namespace& nsp) {
   nsp.On("user:connected", [this](Socket& socket, const Event& event) { OnConnected(socket, event); });
   nsp.On("user:rename", [this](Socket& socket, const Event& event) { OnRename(socket, event); });
@@ -139,7 +144,8 @@ std::optional<Face> Users::FaceOf(const session_v1::Session& session) {
 
 // -- user:connected --
 
-// One user:connected on its way: passed from step to step, answered once.
+// One user:connected on its way: passed from step to step, answered once. A handler never waits: each step starts one
+// call and gives it the next step, which Socket::Then brings back to this thread, with the socket still alive.
 struct Users::Announcement {
   std::string name;
   Reply reply;
@@ -151,10 +157,12 @@ struct Users::Announcement {
   }
 };
 
+// Read says whether the arguments are what they should be; what is to outlive the handler is copied. InOrder runs the
+// work of one socket one after another, though each takes its time.
 void Users::OnConnected(Socket& socket, const Event& event) {
-  const std::optional<std::string> name = event.text(0);
-  if (!name) return event.reply()("userName must be a string");
-  auto announcement = std::make_shared<Announcement>(Announcement{*name, event.reply(), nullptr});
+  const auto args = event.Read<std::string>();
+  if (!args.ok()) return event.reply()("userName must be a string");
+  auto announcement = std::make_shared<Announcement>(Announcement{std::get<0>(*args), event.reply(), nullptr});
   const bool taken = socket.InOrder([this, announcement](Socket& self, Socket::Finished finished) {
     announcement->finished = std::move(finished);
     CheckName(self, announcement);
@@ -232,10 +240,11 @@ void Users::List(Socket& socket, std::shared_ptr<Announcement> announcement) {
 
 // -- user:rename --
 
+// Text that nobody keeps is looked at where it came in.
 void Users::OnRename(Socket& socket, const Event& event) {
-  const std::optional<std::string> text = event.text(0);
-  if (!text) return event.reply()("userName must be a string");
-  const absl::StatusOr<std::string> name = ValidateUserName(*text);
+  const auto args = event.Read<std::string_view>();
+  if (!args.ok()) return event.reply()("userName must be a string");
+  const absl::StatusOr<std::string> name = ValidateUserName(std::get<0>(*args));
   if (!name.ok()) return event.reply()(ErrorText(name.status()));
   const SessionPtr session = SessionOf(socket);
   if (!session || !NameOf(*session)) return event.reply()("Register a name first");
@@ -273,6 +282,7 @@ void Users::Rename(Socket& socket, const std::string& new_name,
 
 // -- the end --
 
+// The socket has left its rooms; what was kept with it is still there, and so is the reason.
 void Users::OnDisconnect(Socket& socket, hub::CloseReason reason) {
   if (!socket.data) return;
   User& user = UserOf(socket);

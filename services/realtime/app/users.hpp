@@ -1,5 +1,6 @@
 // Users: the example application's events. A user registers a name over REST; here it announces itself, renames itself,
-// and hears of the others. A new application's handlers go beside these and are written the same way: see README.md.
+// and hears of the others. A new application's handlers go beside these and are written the same way: see README.md one
+// folder up for the short form, and users.cpp for the long one.
 //
 //   client emits              acknowledged with (error, data)                       others get
 //   user:connected (name)     {<name>:{userName}} of all who are online             user:joined {userName}

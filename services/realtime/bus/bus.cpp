@@ -1,15 +1,13 @@
 #include "services/realtime/bus/bus.hpp"
 
-#include "sesior/socketio/packet_codec.hpp"
+#include <utility>
 
 namespace sesior::realtime {
 
-std::shared_ptr<const EncodedBroadcast> EncodedBroadcast::From(const Broadcast& broadcast) {
+std::shared_ptr<const EncodedBroadcast> EncodedBroadcast::From(Broadcast broadcast, socketio::PacketFormat format) {
   auto encoded = std::make_shared<EncodedBroadcast>();
-  encoded->nsp = broadcast.nsp;
-  encoded->to = broadcast.to;
-  encoded->is_volatile = broadcast.is_volatile;
-  encoded->frame = socketio::EncodeEvent(broadcast.nsp, broadcast.args, broadcast.attachments);
+  encoded->frame = socketio::EncodeEvent(broadcast.nsp, broadcast.args, broadcast.attachments, std::nullopt, format);
+  encoded->broadcast = std::move(broadcast);
   return encoded;
 }
 

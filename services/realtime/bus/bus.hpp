@@ -7,6 +7,7 @@
 
 #include "sesior/base/done.hpp"
 #include "sesior/socketio/frame.hpp"
+#include "sesior/socketio/packet_codec.hpp"
 
 namespace sesior::realtime {
 
@@ -27,12 +28,10 @@ struct Broadcast {
 
 // A broadcast on its way to sockets: encoded once in the process, shared by all threads and sockets. Immutable.
 struct EncodedBroadcast {
-  std::string nsp;
-  Selection to;
-  bool is_volatile = false;
+  Broadcast broadcast;
   socketio::FramePtr frame;
 
-  static std::shared_ptr<const EncodedBroadcast> From(const Broadcast& broadcast);
+  static std::shared_ptr<const EncodedBroadcast> From(Broadcast broadcast, socketio::PacketFormat format);
 };
 
 // Delivery:  as the session service has it: one order per namespace, the same for all replicas; gaps are told (metrics,
@@ -45,8 +44,10 @@ class Bus {
  public:
   virtual ~Bus() = default;
   virtual void Publish(Broadcast broadcast, Done<void> done) = 0;
-  // A hub of this process serves this namespace: bring its broadcasts from now on. Repeating it changes nothing.
+  // A hub of this process serves this namespace: bring its broadcasts from now on. Several hubs may; each counts.
   virtual void Open(const std::string& nsp) = 0;
+  // One hub of those that have called Open for it does not serve it any more; after the last its broadcasts stop.
+  virtual void Close(const std::string& nsp) = 0;
 };
 
 }  // namespace sesior::realtime

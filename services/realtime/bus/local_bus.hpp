@@ -15,11 +15,12 @@ class LocalBus final : public Bus {
   void Start(std::vector<hub::Hub*> hubs) { hubs_ = std::move(hubs); }
 
   void Publish(Broadcast broadcast, Done<void> done) override {
-    const auto encoded = EncodedBroadcast::From(broadcast);
+    const auto encoded = EncodedBroadcast::From(std::move(broadcast), hubs_.front()->options().format);
     for (hub::Hub* hub : hubs_) hub->OnBroadcast(encoded);
     hubs_.front()->loop().Post([done = std::move(done)]() mutable { std::move(done)(absl::OkStatus()); });
   }
   void Open(const std::string&) override {}
+  void Close(const std::string&) override {}
 
  private:
   std::vector<hub::Hub*> hubs_;

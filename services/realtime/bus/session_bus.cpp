@@ -57,7 +57,8 @@ class SessionBus::Subscription final : public session_client::SubscriptionHandle
     for (const broadcast::v1::Delivery& delivery : response.deliveries()) {
       if (!delivery.has_broadcast()) continue;
       bus_.metrics_.received.Increment();
-      const auto encoded = EncodedBroadcast::From(FromProto(delivery.broadcast()));
+      const auto encoded =
+          EncodedBroadcast::From(FromProto(delivery.broadcast()), bus_.hubs_.front()->options().format);
       for (hub::Hub* hub : bus_.hubs_) hub->OnBroadcast(encoded);
     }
     for (const auto& gap : response.gaps()) {
@@ -97,16 +98,30 @@ void SessionBus::Stop() {
     const absl::MutexLock lock(&mutex_);
     started_ = false;
     subscriptions.swap(subscriptions_);
+    opened_.clear();
   }
   for (const auto& [nsp, subscription] : subscriptions) subscription->Stop();  // waits for a handler that is running
 }
 
 void SessionBus::Open(const std::string& nsp) {
   const absl::MutexLock lock(&mutex_);
+  ++opened_[nsp];
   std::unique_ptr<Subscription>& subscription = subscriptions_[nsp];
   if (subscription) return;
   subscription = std::make_unique<Subscription>(*this, nsp);
   if (started_) subscription->Start();  // Subscribe never calls back from inside
+}
+
+void SessionBus::Close(const std::string& nsp) {
+  std::unique_ptr<Subscription> last;
+  {
+    const absl::MutexLock lock(&mutex_);
+    const auto opened = opened_.find(nsp);
+    if (opened == opened_.end() || --opened->second > 0) return;
+    opened_.erase(opened);
+    last = std::move(subscriptions_.extract(nsp).mapped());
+  }
+  last->Stop();  // waits for a handler that is running, which only posts
 }
 
 void SessionBus::Publish(Broadcast broadcast, Done<void> done) {

@@ -43,6 +43,7 @@ class SessionBus final : public Bus {
 
   void Publish(Broadcast broadcast, Done<void> done) override;
   void Open(const std::string& nsp) override;
+  void Close(const std::string& nsp) override;
 
   // Do the subscriptions stand? False while broadcasts of others do not arrive: not ready.
   bool connected() const;
@@ -57,6 +58,7 @@ class SessionBus final : public Bus {
   mutable absl::Mutex mutex_;
   bool started_ ABSL_GUARDED_BY(mutex_) = false;
   absl::flat_hash_map<std::string, std::unique_ptr<Subscription>> subscriptions_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, int> opened_ ABSL_GUARDED_BY(mutex_);  // how often, by namespace
 };
 
 }  // namespace sesior::realtime

@@ -35,7 +35,7 @@ class Client::Link final : public hub::Link {
   }
   void Disconnect(bool close) override {
     if (close) {
-      client_.connection_.DisconnectAll(CloseReason::kForcedServerClose);
+      client_.connection_.DisconnectAll(CloseReason::kServerDisconnect);
     } else {
       client_.connection_.Disconnect(slot_);
     }
@@ -199,13 +199,29 @@ void Client::Close(CloseReason reason) { session_.Close(reason, Loop::Now()); }
 void Client::OnMessage(std::string_view data, bool binary) {
   context_.tallies.messages_in.Add();
   if (context_.raw != nullptr) return context_.raw->OnMessage(session_, data, binary);
-  connection_.OnMessage(data, binary);
+  connection_.OnMessage(data, binary, Loop::Now());
 }
 
 void Client::OnClosed(CloseReason reason) {
   if (reason == CloseReason::kSlow) context_.tallies.slow_closed.Add();
+  CountLimit();
   connection_.OnClosed(reason);
   Rearm();
+}
+
+void Client::CountLimit() {
+  switch (connection_.limit()) {
+    case socketio::Limit::kNone:
+      return;
+    case socketio::Limit::kNamespaces:
+      return context_.tallies.namespaces_refused.Add();
+    case socketio::Limit::kAttachments:
+      return context_.tallies.attachments_refused.Add();
+    case socketio::Limit::kPacketBytes:
+      return context_.tallies.packet_bytes_refused.Add();
+    case socketio::Limit::kPackets:
+      return context_.tallies.packets_refused.Add();
+  }
 }
 
 void Client::OnFinished() {
@@ -224,7 +240,7 @@ void Client::CloseEngine(CloseReason reason) { session_.Close(reason, Loop::Now(
 // -- namespaces --
 
 void Client::OnConnect(Slot slot, std::string_view nsp, socketio::JsonValue auth) {
-  if (!context_.hub.Has(nsp)) {
+  if (!context_.hub.Has(nsp, auth)) {
     connection_.Refuse(slot, "Invalid namespace");
     return;
   }

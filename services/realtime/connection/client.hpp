@@ -101,6 +101,7 @@ class Client final : public WebSocketUser,
   // Timer
   void OnDeadline(Time now) override;
 
+  void CountLimit();
   void AskSession();
   void OnSessionVerdict(SessionVerdict verdict);
   void Join(Slot slot);

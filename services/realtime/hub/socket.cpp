@@ -9,60 +9,6 @@
 
 namespace sesior::realtime::hub {
 
-// -- Reply, Event --
-
-void Reply::SendArgs(const Json& args, std::span<const std::string> attachments) && {
-  const std::shared_ptr<Socket> socket = socket_.lock();
-  if (!wanted_ || !socket || socket->link_ == nullptr) return;
-  wanted_ = false;
-  socket->link_->SendAck(id_, args.text(), attachments);
-}
-
-Json Event::args() const {
-  std::string text = "[";
-  for (std::size_t i = 0; i < arg_count(); ++i) {
-    if (i > 0) text.push_back(',');
-    text.append(arg(i).text());
-  }
-  text.push_back(']');
-  return Json::Raw(std::move(text));
-}
-
-// -- Target --
-
-Target&& Target::To(std::string room) && {
-  to_.rooms.push_back(std::move(room));
-  return std::move(*this);
-}
-
-Target&& Target::Except(std::string room) && {
-  to_.except.push_back(std::move(room));
-  return std::move(*this);
-}
-
-Target&& Target::Volatile() && {
-  is_volatile_ = true;
-  return std::move(*this);
-}
-
-Target&& Target::Local() && {
-  local_ = true;
-  return std::move(*this);
-}
-
-void Target::EmitArgs(Json args, std::vector<std::string> attachments, Done<void> done) && {
-  if (!done) done = [](absl::Status) {};  // the bus counts what fails
-  if (local_) {
-    nsp_.Deliver(to_, socketio::EncodeEvent(nsp_.name(), args.text(), attachments), is_volatile_);
-    nsp_.hub().loop().Post([done = std::move(done)]() mutable { std::move(done)(absl::OkStatus()); });
-    return;
-  }
-  nsp_.hub().bus().Publish({nsp_.name(), std::move(to_), std::move(args).text(), std::move(attachments), is_volatile_},
-                           std::move(done));
-}
-
-// -- Socket --
-
 struct Socket::Extra {
   struct PendingAck {
     AckHandler on_ack;
@@ -74,14 +20,14 @@ struct Socket::Extra {
   bool working = false;
 };
 
-Socket::Socket(Namespace& nsp, Link& link, std::string id, std::string auth)
-    : nsp_(nsp), link_(&link), id_(std::move(id)) {
+Socket::Socket(std::shared_ptr<Namespace> nsp, Link& link, std::string id, std::string auth)
+    : nsp_(std::move(nsp)), link_(&link), id_(std::move(id)) {
   if (auth != "{}") extra().auth = std::move(auth);
 }
 
 Socket::~Socket() = default;
 
-Loop& Socket::loop() const { return nsp_.hub().loop(); }
+Loop& Socket::loop() const { return nsp_->hub().loop(); }
 
 Socket::Extra& Socket::extra() {
   if (!extra_) extra_ = std::make_unique<Extra>();
@@ -101,39 +47,63 @@ void Socket::ForgetEmptyExtra() {
     extra_.reset();
 }
 
-SendResult Socket::EmitArgs(const Json& args, std::span<const std::string> attachments, bool is_volatile) {
-  if (!connected()) return SendResult::kDropped;
-  return link_->Send(socketio::EncodeEvent(nsp_.name(), args.text(), attachments), is_volatile);
+SendResult Socket::EmitArgs(const Json& args, bool is_volatile) {
+  if (!connected() || !TakesBinaries(args)) return SendResult::kDropped;
+  const SendResult result = link_->Send(Encoded(args, std::nullopt), is_volatile);
+  if (result != SendResult::kDropped) TellOutgoing(args);
+  return result;
 }
 
 void Socket::EmitWithAck(const Json& args, std::chrono::milliseconds timeout, AckHandler on_ack) {
   absl::Status error;
   if (!connected()) {
     error = absl::CancelledError("the socket has disconnected");
-  } else if (extra().acks.size() >= nsp_.hub().options().max_pending_acks) {
+  } else if (!TakesBinaries(args)) {
+    error = absl::InvalidArgumentError("an event takes at most 10 binaries");
+  } else if (extra().acks.size() >= nsp_->hub().options().max_pending_acks) {
+    nsp_->hub().tallies().acks_refused.Add();
     error = absl::ResourceExhaustedError("the socket has too many acknowledgements pending");
   }
   if (!error.ok()) {
     loop().Post([on_ack = std::move(on_ack), error = std::move(error)]() mutable { std::move(on_ack)(error); });
     return;
   }
-  const std::uint64_t id = nsp_.last_ack_id_++;
+  const std::uint64_t id = nsp_->last_ack_id_++;
   auto on_timeout = [weak = weak(), id] {
     const std::shared_ptr<Socket> socket = weak.lock();
     if (!socket || !socket->extra_) return;
     auto pending = socket->extra_->acks.extract(id);
-    if (pending)
-      std::move(pending.mapped().on_ack)(absl::DeadlineExceededError("the client has not acknowledged in time"));
+    socket->ForgetEmptyExtra();
+    if (pending) std::move(pending.mapped().on_ack)(absl::DeadlineExceededError(kTimedOut));
   };
   extra().acks.emplace(id, Extra::PendingAck{std::move(on_ack), loop().After(timeout, std::move(on_timeout))});
-  link_->Send(socketio::EncodeEvent(nsp_.name(), args.text(), {}, id), false);
+  if (link_->Send(Encoded(args, id), false) != SendResult::kDropped) TellOutgoing(args);
 }
 
-void Socket::OnAck(std::uint64_t id, const socketio::Packet& packet) {
-  if (!extra_) return;
+socketio::FramePtr Socket::Encoded(const Json& args, std::optional<std::uint64_t> ack_id) const {
+  return socketio::EncodeEvent(nsp_->name(), args.text(), args.attachments(), ack_id, nsp_->hub().options().format);
+}
+
+bool Socket::TakesBinaries(const Json& args) const {
+  if (args.attachments().size() <= socketio::kMaxAttachments) return true;
+  nsp_->hub().tallies().binaries_refused.Add();
+  return false;
+}
+
+void Socket::TellOutgoing(const Json& args) {
+  if (nsp_->on_any_outgoing_.empty()) return;
+  const std::shared_ptr<Socket> self = shared_from_this();
+  nsp_->TellOutgoing({&self, 1}, args.text(), args.attachments());
+}
+
+bool Socket::OnAck(std::uint64_t id, const socketio::Packet& packet) {
+  if (!extra_) return false;
   auto pending = extra_->acks.extract(id);
-  if (pending) std::move(pending.mapped().on_ack)(&packet);
+  if (!pending) return false;
   ForgetEmptyExtra();
+  const Arguments answer(packet);
+  std::move(pending.mapped().on_ack)(&answer);
+  return true;
 }
 
 void Socket::FailAcks() {
@@ -142,13 +112,14 @@ void Socket::FailAcks() {
   for (auto& [id, pending] : acks) std::move(pending.on_ack)(absl::CancelledError("the socket has disconnected"));
 }
 
-Target Socket::Broadcast() { return Target(nsp_, {{}, {id_}}); }
-Target Socket::To(std::string room) { return Target(nsp_, {{std::move(room)}, {id_}}); }
+Target Socket::Broadcast() { return Target(*nsp_, {{}, {id_}}); }
+Target Socket::To(std::string room) { return Target(*nsp_, {{std::move(room)}, {id_}}); }
+Target Socket::Except(std::string room) { return Target(*nsp_, {{}, {id_, std::move(room)}}); }
 
-bool Socket::Join(std::string_view room) { return nsp_.Join(*this, room); }
+bool Socket::Join(std::string_view room) { return nsp_->Join(*this, room); }
 
 void Socket::Leave(std::string_view room) {
-  if (Room* found = nsp_.FindRoom(room)) nsp_.Leave(*this, *found);
+  if (Room* found = nsp_->FindRoom(room)) nsp_->Leave(*this, *found);
 }
 
 bool Socket::InRoom(std::string_view room) const {
@@ -176,7 +147,10 @@ Done<void> Socket::Finish(absl::AnyInvocable<void(Socket&, absl::Status) &&> nex
 
 bool Socket::InOrder(Work work) {
   Extra& mine = extra();
-  if (mine.work.size() >= nsp_.hub().options().max_queued_work) return false;
+  if (mine.work.size() >= nsp_->hub().options().max_queued_work) {
+    nsp_->hub().tallies().work_refused.Add();
+    return false;
+  }
   mine.work.push_back(std::move(work));
   if (!std::exchange(mine.working, true)) {
     loop().Post([self = shared_from_this()] { self->RunNextWork(); });

@@ -1,10 +1,9 @@
 // Socket: one client in one namespace, as handlers see it.
 //
 // Life:      made when a client asks for the namespace; connected after all middleware let it pass; ends with the
-//            disconnect handlers of its namespace, which still see its rooms and data.
+//            disconnect handlers of its namespace.
 // Ownership: the hub owns it. Handlers get a reference that is good during the call; to come back later, take a
-// weak_ptr
-//            from `weak()` or let `Then` carry you over.
+//            weak_ptr from `weak()` or let `Then` carry you over.
 // Threading: confined to the loop of its hub.
 // Memory:    about 200 bytes, with a room or two; what few sockets need at any moment is allocated when needed.
 #pragma once
@@ -19,8 +18,9 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
-#include "services/realtime/bus/bus.hpp"
+#include "services/realtime/hub/event.hpp"
 #include "services/realtime/hub/loop.hpp"
+#include "services/realtime/hub/target.hpp"
 #include "sesior/base/done.hpp"
 #include "sesior/session_client/session_client.hpp"
 #include "sesior/socketio/json.hpp"
@@ -29,71 +29,24 @@
 namespace sesior::realtime::hub {
 
 class Namespace;
-class Socket;
 struct Room;
 
 using session_client::SessionPtr;
 using socketio::CloseReason;
-using socketio::Json;
-using socketio::JsonValue;
 using socketio::SendResult;
 
-// Reply: the acknowledgement a client waits for. Empty when it waits for none; answering an empty one does nothing.
-// May outlive its socket. Answer once, on the socket's thread; a reply that is dropped leaves the client waiting, as in
-// the reference.
-class Reply {
- public:
-  Reply() = default;
-  Reply(std::weak_ptr<Socket> socket, std::uint64_t id) : socket_(std::move(socket)), id_(id), wanted_(true) {}
-
-  bool wanted() const { return wanted_; }
-  // Calls the client's function with these arguments.
-  template <typename... Values>
-  void operator()(const Values&... values) && {
-    std::move(*this).SendArgs(Json::Array(values...));
-  }
-  // `args`: a JSON array of the arguments.
-  void SendArgs(const Json& args, std::span<const std::string> attachments = {}) &&;
-
- private:
-  std::weak_ptr<Socket> socket_;
-  std::uint64_t id_ = 0;
-  bool wanted_ = false;
-};
-
-// Event: what a client has emitted. Its views end with the handler's call.
-class Event {
- public:
-  Event(const socketio::Packet& packet, std::weak_ptr<Socket> socket) : packet_(packet), socket_(std::move(socket)) {}
-
-  std::string_view name() const { return packet_.event; }
-  std::size_t arg_count() const { return packet_.arg_count(); }
-  JsonValue arg(std::size_t index) const { return packet_.arg(index); }  // null beyond the end
-  // The text of an argument; nullopt: it is no string.
-  std::optional<std::string> text(std::size_t index) const { return arg(index).AsString(); }
-  // The bytes of an argument; nullopt: it is not binary.
-  std::optional<std::string_view> binary(std::size_t index) const { return packet_.binary_arg(index); }
-  std::span<const std::string> attachments() const { return packet_.attachments(); }
-  // All arguments as a JSON array, verbatim.
-  Json args() const;
-
-  Reply reply() const { return packet_.id ? Reply(socket_, *packet_.id) : Reply(); }
-
- private:
-  const socketio::Packet& packet_;
-  std::weak_ptr<Socket> socket_;
-};
-
-// The answer of a client to EmitWithAck: its arguments, or kDeadlineExceeded, or kCancelled when the socket is gone.
-// The packet's views end with the call.
-using AckHandler = absl::AnyInvocable<void(absl::StatusOr<const socketio::Packet*>) &&>;
+// The answer of a client to EmitWithAck: its arguments, or kDeadlineExceeded ("operation has timed out"), kCancelled
+// when the socket is gone, kResourceExhausted when too many are asked for already. The views end with the call.
+using AckHandler = absl::AnyInvocable<void(absl::StatusOr<const Arguments*>) &&>;
 
 // State that an application keeps with a socket.
 struct SocketData {
   virtual ~SocketData() = default;
+  // What others see of it, on any replica: RemoteSocket::data.
+  virtual Json ToJson() const { return nullptr; }
 };
 
-// Link: the socket below, as the connection has it. Outlives its Socket's connected life: it calls Hub::Disconnect
+// Link: the socket below, as the connection has it. Outlives its Socket's connected life: it calls Hub::OnDisconnect
 // first.
 class Link {
  public:
@@ -108,40 +61,18 @@ class Link {
   ~Link() = default;
 };
 
-// Target: to whom, and how; then what. Made by Socket::Broadcast and Namespace::To; used at once.
-class Target {
- public:
-  Target(Namespace& nsp, Selection to) : nsp_(nsp), to_(std::move(to)) {}
-  Target&& To(std::string room) &&;
-  Target&& Except(std::string room) &&;
-  Target&& Volatile() &&;
-  // Only the sockets of this thread's hub.
-  Target&& Local() &&;
-
-  // Goes out through the bus; `done`, if given, tells whether it did (on any thread).
-  template <typename... Values>
-  void Emit(std::string_view event, const Values&... args) && {
-    std::move(*this).EmitArgs(Json::Array(event, args...), {}, nullptr);
-  }
-  // `args`: a JSON array, the event's name first.
-  void EmitArgs(Json args, std::vector<std::string> attachments, Done<void> done) &&;
-
- private:
-  Namespace& nsp_;
-  Selection to_;
-  bool is_volatile_ = false;
-  bool local_ = false;
-};
+// What the reference says when an acknowledgement does not come in time.
+inline constexpr const char* kTimedOut = "operation has timed out";
 
 class Socket : public std::enable_shared_from_this<Socket> {
  public:
-  Socket(Namespace& nsp, Link& link, std::string id, std::string auth);
+  Socket(std::shared_ptr<Namespace> nsp, Link& link, std::string id, std::string auth);
   ~Socket();
   Socket(const Socket&) = delete;
   Socket& operator=(const Socket&) = delete;
 
   const std::string& id() const { return id_; }
-  Namespace& nsp() const { return nsp_; }
+  Namespace& nsp() const { return *nsp_; }
   Loop& loop() const;
   bool connected() const { return state_ == State::kConnected; }
   // What the client sent as `auth`, a JSON object. Kept until the connect handlers have run; {} afterwards.
@@ -150,22 +81,29 @@ class Socket : public std::enable_shared_from_this<Socket> {
   SessionPtr session() const { return link_ != nullptr ? link_->session() : nullptr; }
 
   // -- to this client --
+  // kDropped, and nothing is sent, when `event` is one of the protocol's own names ("connect", "disconnect", ...) or
+  // the arguments hold more than kMaxAttachments binaries.
   template <typename... Values>
   SendResult Emit(std::string_view event, const Values&... args) {
+    if (socketio::IsReservedEvent(event)) return SendResult::kDropped;
     return EmitArgs(Json::Array(event, args...));
   }
+  // Dropped when the client could not take it at once.
   template <typename... Values>
   SendResult EmitVolatile(std::string_view event, const Values&... args) {
-    return EmitArgs(Json::Array(event, args...), {}, true);
+    if (socketio::IsReservedEvent(event)) return SendResult::kDropped;
+    return EmitArgs(Json::Array(event, args...), true);
   }
   // `args`: a JSON array, the event's name first.
-  SendResult EmitArgs(const Json& args, std::span<const std::string> attachments = {}, bool is_volatile = false);
-  // `on_ack` is called once, within `timeout` (> 0), on this thread, never inside this call.
+  SendResult EmitArgs(const Json& args, bool is_volatile = false);
+  // `on_ack` is called once, within `timeout` (> 0), on this thread, never inside this call. An answer that comes later
+  // is ignored, as is a second one.
   void EmitWithAck(const Json& args, std::chrono::milliseconds timeout, AckHandler on_ack);
 
   // -- to others --
-  Target Broadcast();           // all of the namespace but this one
-  Target To(std::string room);  // all in the room but this one
+  Target Broadcast();               // all of the namespace but this one
+  Target To(std::string room);      // all in the room but this one
+  Target Except(std::string room);  // all but those in the room and this one
 
   // -- rooms --
   // False: `max_rooms` or `max_room_bytes` of the hub reached, or the socket has disconnected.
@@ -209,11 +147,14 @@ class Socket : public std::enable_shared_from_this<Socket> {
   void ForgetAuth();
   void ForgetEmptyExtra();
   void RunNextWork();
-  void OnAck(std::uint64_t id, const socketio::Packet& packet);
+  socketio::FramePtr Encoded(const Json& args, std::optional<std::uint64_t> ack_id) const;
+  bool TakesBinaries(const Json& args) const;
+  void TellOutgoing(const Json& args);
+  bool OnAck(std::uint64_t id, const socketio::Packet& packet);  // false: not one of this socket alone
   void FailAcks();
 
-  Namespace& nsp_;
-  Link* link_;  // null once gone
+  const std::shared_ptr<Namespace> nsp_;  // also after a dynamic one was dropped
+  Link* link_;                            // null once gone
   std::string id_;
   std::vector<Room*> rooms_;
   std::unique_ptr<Extra> extra_;

@@ -422,6 +422,41 @@ TEST(Server, ClosesASlowReaderAndTheOthersDoNotNotice) {
   EXPECT_TRUE(World::Wait([&] { return world.server().Sum(&LoopTallies::queued_bytes) == 0; }));
 }
 
+TEST(Server, ClosesWhoGoesOverABoundAndCountsIt) {
+  ServerOptions options;
+  options.socketio.max_packets_per_second = 100;
+  options.socketio.max_namespaces = 1;
+  options.socketio.max_packet_bytes = 1'000;
+  World world(options);
+  RawClient bystander = world.Connect();
+
+  RawClient fast = world.Connect();
+  for (int i = 0; i < 100; ++i) fast.SendText("42[\"nothing\"]");
+  std::optional<WebSocketFrame> last = fast.ReadFrame();
+  ASSERT_TRUE(last);
+  EXPECT_EQ(last->opcode, 8);
+  EXPECT_EQ(last->payload.substr(0, 2), "\x03\xf0");  // 1008
+  EXPECT_TRUE(World::Wait([&] { return world.ended(socketio::CloseReason::kFlooding) == 1; }));
+  EXPECT_EQ(world.server().Sum(&LoopTallies::packets_refused), 1u);
+
+  RawClient greedy = world.Connect();
+  greedy.SendText("40/another");
+  EXPECT_TRUE(greedy.WaitClosed());
+  RawClient many = world.Connect();
+  many.SendText("4511-[\"echo\"]");
+  EXPECT_TRUE(many.WaitClosed());
+  RawClient big = world.Connect();
+  big.SendText("451-[\"echo\"]");
+  big.SendFrame(0x82, std::string(1'000, 'x'));
+  EXPECT_TRUE(big.WaitClosed());
+  EXPECT_TRUE(World::Wait([&] { return world.server().Sum(&LoopTallies::packet_bytes_refused) == 1; }));
+  EXPECT_EQ(world.server().Sum(&LoopTallies::namespaces_refused), 1u);
+  EXPECT_EQ(world.server().Sum(&LoopTallies::attachments_refused), 1u);
+
+  bystander.SendText("42[\"echo\",1]");
+  EXPECT_EQ(bystander.ReadText(), "42[\"echo\",1]");
+}
+
 TEST(Server, ClosesBlockedClientsWhenTheProcessHoldsTooMuch) {
   ServerOptions options;
   options.engine.send_queue_limit_bytes = 100 << 20;

@@ -36,14 +36,28 @@ TEST(Config, AppliesALimitWhereverItCounts) {
   EXPECT_EQ(config.server.channel.loop_queue_limit_bytes, std::size_t{1} << 20);
 }
 
+TEST(Config, SetsTheBoundsOfConnectionsAndSockets) {
+  Config config;
+  ASSERT_TRUE(Load({"--session-addresses=a:1", "--parser=msgpack", "--max-packet-bytes=2000",
+                    "--max-packets-per-second=50", "--max-namespaces=2", "--max-rooms=3", "--max-pending-acks=4"},
+                   config)
+                  .ok());
+  EXPECT_EQ(config.server.socketio.format, socketio::PacketFormat::kMsgpack);
+  EXPECT_EQ(config.server.socketio.max_packet_bytes, 2000u);
+  EXPECT_EQ(config.server.socketio.max_packets_per_second, 50u);
+  EXPECT_EQ(config.server.socketio.max_namespaces, 2u);
+  EXPECT_EQ(config.server.hub.max_rooms, 3u);
+  EXPECT_EQ(config.server.hub.max_pending_acks, 4u);
+}
+
 TEST(Config, NamesEveryProblemAtOnce) {
   Config config;
   const absl::Status status = Load({"--listen=nowhere", "--allowed-origins=http://a.example/path", "--replica-name=a b",
-                                    "--path=socket.io/", "--log-level=loud", "--threads=0"},
+                                    "--path=socket.io/", "--log-level=loud", "--threads=0", "--parser=xml"},
                                    config);
   ASSERT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   for (const char* flag :
-       {"listen", "allowed-origins", "replica-name", "path", "log-level", "threads", "session-addresses"}) {
+       {"listen", "allowed-origins", "replica-name", "path", "log-level", "threads", "parser", "session-addresses"}) {
     EXPECT_THAT(std::string(status.message()), HasSubstr(flag));
   }
 }

@@ -19,7 +19,8 @@ class SessionBusTest : public testing::Test {
   SessionBus bus_{client_, "r1", metrics_};
   hub::HubOptions options_;
   hub::FakeLoop loops_[2];
-  hub::Hub hubs_[2] = {{options_, loops_[0], bus_}, {options_, loops_[1], bus_}};
+  LoopTallies tallies_;
+  hub::Hub hubs_[2] = {{options_, loops_[0], bus_, tallies_}, {options_, loops_[1], bus_, tallies_}};
 };
 
 TEST_F(SessionBusTest, BringsABroadcastToEveryHubOnItsLoop) {
@@ -77,6 +78,19 @@ TEST_F(SessionBusTest, SubscribesOnceToEachNamespace) {
   EXPECT_FALSE(bus_.connected());
   bus_.Stop();
   EXPECT_TRUE(client_.subscriptions.empty());
+}
+
+TEST_F(SessionBusTest, UnsubscribesWithTheLastHub) {
+  bus_.Start({&hubs_[0], &hubs_[1]});
+  hubs_[0].Of("/");
+  hubs_[1].Of("/");
+  bus_.Close("/");
+  EXPECT_EQ(client_.subscriptions.size(), 1u);
+  bus_.Close("/");
+  EXPECT_TRUE(client_.subscriptions.empty());
+  bus_.Close("/");  // nothing is left to close
+  bus_.Open("/");
+  EXPECT_EQ(client_.subscriptions.size(), 1u);
 }
 
 TEST_F(SessionBusTest, CountsWhatIsLost) {

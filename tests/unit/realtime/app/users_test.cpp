@@ -63,7 +63,8 @@ class UsersTest : public testing::Test {
   ScriptedSessionClient client_;
   hub::FakeBus bus_;
   hub::HubOptions options_;
-  hub::Hub hub_{options_, loop_, bus_};
+  LoopTallies tallies_;
+  hub::Hub hub_{options_, loop_, bus_, tallies_};
   std::shared_ptr<Presence> presence_ = Presence::Make(client_, loop_, Users::FaceOf, {.replica_id = "r1"});
   Users users_{client_, presence_};
   hub::FakeClient ann_{HubWithUsers(), "/", "socket-1"};

@@ -72,15 +72,17 @@ class FakeLoop final : public Loop {
 class FakeBus final : public Bus {
  public:
   void Publish(Broadcast broadcast, Done<void> done) override {
-    if (hub != nullptr) hub->OnBroadcast(EncodedBroadcast::From(broadcast));
+    if (hub != nullptr) hub->OnBroadcast(EncodedBroadcast::From(broadcast, hub->options().format));
     published.push_back(std::move(broadcast));
     dones.push_back(std::move(done));
   }
 
   void Open(const std::string& nsp) override { opened.push_back(nsp); }
+  void Close(const std::string& nsp) override { closed.push_back(nsp); }
 
   Hub* hub = nullptr;
   std::vector<std::string> opened;
+  std::vector<std::string> closed;
   std::vector<Broadcast> published;
   std::vector<Done<void>> dones;
 };
