@@ -38,6 +38,10 @@ class SyncPeer(Peer):
     def __init__(self, url, transports, namespace=NAMESPACE, wait=True):
         super().__init__(namespace)
         self.client = socketio.Client(reconnection_delay=0.1, reconnection_delay_max=0.5)
+        # It hands each message to a thread of its own, which overtake each other, attachments too. Here the thread that
+        # reads does it, so that the order seen is the server's.
+        trigger = self.client.eio._trigger_event
+        self.client.eio._trigger_event = lambda event, *args, run_async=False: trigger(event, *args)
         for name in HEARD:
             self.client.on(name, lambda *args, name=name: self.heard.put((name, args)), namespace=namespace)
         self.client.on("question", lambda what: ("for", what), namespace=namespace)
