@@ -73,7 +73,7 @@ const std::string* InMemorySessionStore::FindRequest(const Meta& meta, const std
 void InMemorySessionStore::Remember(Meta& meta, const StoreEffects& effects) {
   if (effects.request_id.empty()) return;
   meta.requests.emplace_back(effects.request_id, effects.result);
-  if (meta.requests.size() > 16) meta.requests.erase(meta.requests.begin());
+  if (meta.requests.size() > 64) meta.requests.erase(meta.requests.begin());
 }
 
 bool InMemorySessionStore::CheckMoves(const std::vector<ClaimMove>& moves, StoreReply& reply) {

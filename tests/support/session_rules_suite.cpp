@@ -306,16 +306,16 @@ TEST_F(SessionRules, CarriesOutARequestOnce) {
   EXPECT_EQ(late->session.data_json, R"({"userName":"cat"})");
 }
 
-TEST_F(SessionRules, RemembersSixteenRequests) {
+TEST_F(SessionRules, RemembersSixtyFourRequests) {
   const SessionId id = Created();
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < 68; ++i) {
     UpdateRequest request = PatchOf(id, absl::StrCat("{\"n\":", i, "}"));
     request.request_id = absl::StrCat("r", i);
     ASSERT_TRUE(Update(std::move(request)).ok());
   }
   UpdateRequest recent = PatchOf(id, R"({"n":"again"})");
   recent.request_id = "r4";
-  EXPECT_EQ(Update(std::move(recent))->session.data_json, R"({"n":19})") << "still known";
+  EXPECT_EQ(Update(std::move(recent))->session.data_json, R"({"n":67})") << "still known";
   UpdateRequest old = PatchOf(id, R"({"n":"again"})");
   old.request_id = "r3";
   EXPECT_EQ(Update(std::move(old))->session.data_json, R"({"n":"again"})") << "forgotten";

@@ -2,7 +2,7 @@
 // sidecar, claims, presence, broadcast. The rules (what to merge, who may claim) are SessionService's.
 //
 // The sidecar of a session holds what is not in Express's record: the hash of the bytes last seen, the revision,
-// limits, claims, and the last 16 request ids with their results. A record whose hash the sidecar does not know was
+// limits, claims, and the last 64 request ids with their results. A record whose hash the sidecar does not know was
 // written by somebody else; the step that finds out gives it the next revision. A revision is max(previous + 1,
 // milliseconds of the writer's clock): it grows even when a sidecar was lost.
 //

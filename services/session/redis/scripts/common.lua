@@ -4,7 +4,7 @@
 local call = redis.call
 local HINTS = 'sesior:ev'
 local META_SLACK_MS = 86400000  -- a sidecar outlives its record by this, for sessions that Express alone keeps alive
-local KEPT_REQUESTS = 16
+local KEPT_REQUESTS = 64
 local MAX_RECORD_BYTES = 3145728  -- what is longer would not fit in the 4 MiB that a gRPC client takes by default
 
 local function num(value) return string.format('%.0f', value) end
