@@ -17,7 +17,7 @@ const bin = process.env.SESIOR_BIN_DIR ?? join(root, 'build/release/bin');
 export const SECRET = 'a secret of the clients';
 const START_MS = 20_000;
 
-export async function until(what, condition, timeoutMs = 10_000) {
+export async function until(what, condition, timeoutMs = 30_000) {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     const value = await condition();
