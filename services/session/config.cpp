@@ -29,6 +29,9 @@ struct Raw {
   std::int64_t create_rate = 10'000;
   std::int64_t create_rate_per_address = kNoAddressLimit;
   std::string foreign_conflict = "reapply";
+  std::string change_feed = "tracking";
+  std::string read_cache = "exact";
+  std::int64_t read_cache_sessions = 20'000;
   std::string log_level = "info";
   std::string log_format = "text";
 };
@@ -115,6 +118,16 @@ std::vector<std::string> Apply(const Raw& raw, Config& config) {
   for (const std::string& member : sessions.claimed_members) {
     if (IsReservedMember(member)) problems.push_back(absl::StrCat("--claimed-members: Express cannot load ", member));
   }
+  if (!Choose<ChangeFeedKind>({{"tracking", ChangeFeedKind::kTracking}, {"hints", ChangeFeedKind::kHints}},
+                              raw.change_feed, config.change_feed)) {
+    problems.push_back("--change-feed: must be tracking or hints");
+  }
+  using Reads = LiveSessions::Reads;
+  if (!Choose<Reads>({{"exact", Reads::kExact}, {"near", Reads::kNear}, {"off", Reads::kOff}}, raw.read_cache,
+                     sessions.live.reads)) {
+    problems.push_back("--read-cache: must be exact, near or off");
+  }
+  sessions.live.max_sessions = static_cast<std::size_t>(raw.read_cache_sessions);
   config.expiry_sweep.lease = 2 * config.expiry_sweep.interval;
   config.store.foreign_absolute_ttl = sessions.absolute_ttl;
 
@@ -187,6 +200,16 @@ absl::StatusOr<config::Flags::Action> LoadConfig(int argc, const char* const* ar
             {100ms, 60s});
   flags.Add("expiry-sweep", &config.expiry_sweep.interval,
             "sessions whose time is up are noticed at the latest so long after it", {100ms, 60s});
+  flags.Add("change-feed", &raw.change_feed,
+            "tracking: Redis tells of changes by others; hints: for servers that refuse CLIENT TRACKING, see "
+            "--recheck-interval");
+  flags.Add("recheck-interval", &config.recheck,
+            "watched sessions are looked at so often where changes by others are not told", {100ms, 1h});
+  flags.Add("read-cache", &raw.read_cache,
+            "exact: never stale; near: stale by the time a notice needs, without asking Redis; off: every read asks");
+  flags.Add("read-cache-sessions", &raw.read_cache_sessions, "sessions remembered; 0: none", {0, 10'000'000});
+  flags.Add("read-cache-age", &config.sessions.live.max_age,
+            "a session is answered from memory so long at most without asking Redis for it", {1ms, 60s});
   flags.Add("stop-timeout", &config.stop_timeout, "time a stop may take", {100ms, 600s});
   flags.Add("log-level", &raw.log_level, "debug, info, warn or error");
   flags.Add("log-format", &raw.log_format, "text or json");

@@ -16,6 +16,9 @@
 
 namespace sesior::session {
 
+// How changes by others are noticed: by Redis's client tracking, or by our own hints and by looking again.
+enum class ChangeFeedKind { kTracking, kHints };
+
 struct Config {
   std::string listen = "127.0.0.1:7100";   // gRPC; port 0: any free one
   std::string ops_listen = "127.0.0.1:0";  // /metrics, /livez, /readyz
@@ -24,6 +27,8 @@ struct Config {
   std::chrono::milliseconds secret_reload{2000};
   std::chrono::milliseconds lease_sweep{1000};  // how often the leases of realtime replicas are looked at
   ExpirySweeper::Options expiry_sweep;          // of sessions
+  ChangeFeedKind change_feed = ChangeFeedKind::kTracking;
+  std::chrono::milliseconds recheck{10'000};  // of watched sessions, where changes by others are not told
   telemetry::Level log_level = telemetry::Level::kInfo;
   telemetry::LogFormat log_format = telemetry::LogFormat::kKeyValue;
   SessionOptions sessions;

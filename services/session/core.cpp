@@ -22,6 +22,8 @@ redis::ConnectionOptions Named(redis::ConnectionOptions options, const char* nam
   return options;
 }
 
+ChangeFeed* Either(ChangeFeed* one, ChangeFeed* other) { return one != nullptr ? one : other; }
+
 std::string Text(const absl::Status& status) { return std::string(status.message()); }
 
 }  // namespace
@@ -45,6 +47,14 @@ Core::Core(const Config& config, Metrics& metrics)
                     }
                     Judge();
                   }),
+      tracking_feed_(config.change_feed == ChangeFeedKind::kTracking
+                         ? std::make_unique<redis::TrackingFeed>(
+                               io_,
+                               redis::TrackingFeed::Options{.connection = Named(config.redis, "sesior-session-feed"),
+                                                            .key_prefix = config.store.key_prefix},
+                               scripts_, [this](bool tracks, const absl::Status& why) { OnTracking(tracks, why); })
+                         : nullptr),
+      hint_feed_(tracking_feed_ == nullptr ? std::make_unique<HintFeed>(subscriber_) : nullptr),
       store_(client_, config.store, SystemClock()),
       presence_(client_, config.store, SystemClock()),
       expiry_(client_, config.store, SystemClock()),
@@ -53,7 +63,7 @@ Core::Core(const Config& config, Metrics& metrics)
                         metrics_.expired.Increment(swept.ended);
                         metrics_.expiry_late.Observe(std::chrono::duration<double>(swept.late).count());
                       }),
-      sessions_(store_, executor_, SystemClock(), config.sessions),
+      sessions_(store_, executor_, SystemClock(), config.sessions, Either(tracking_feed_.get(), hint_feed_.get())),
       secret_reload_(config.secret_reload) {
   if (config.secret_file.empty()) return;
   secret_file_.emplace(config.secret_file, config.sessions.secrets, metrics.secrets_loaded, metrics.secrets_refused,
@@ -66,6 +76,7 @@ absl::Status Core::Start() {
   executor_.Post([this] {
     client_.Start();
     subscriber_.Start();
+    if (tracking_feed_ != nullptr) tracking_feed_->Start();
     Sweep();
     expiry_sweeper_.Start();
     if (secret_file_) LookAtSecrets();
@@ -99,6 +110,22 @@ void Core::OnClientDown(const absl::Status& why, bool fatal) {
     Log(Level::kWarn, "redis_lost", {{"why", Text(why)}});
   }
   Judge();
+}
+
+void Core::OnTracking(bool tracks, const absl::Status& why) {
+  static telemetry::RateLimit rate(10);
+  metrics_.tracks.Set(tracks ? 1 : 0);
+  if (tracks) return Log(Level::kInfo, "tracking_changes");
+  metrics_.feed_lost.Increment();
+  if (rate.Allow()) Log(Level::kWarn, "not_tracking_changes", {{"why", Text(why)}});
+}
+
+void Core::CountReads() {
+  const LiveSessions::Counts& now = sessions_.read_counts();
+  metrics_.read_hits.Increment(static_cast<double>(now.hits - counted_reads_.hits));
+  metrics_.read_misses.Increment(static_cast<double>(now.misses - counted_reads_.misses));
+  metrics_.read_flushes.Increment(static_cast<double>(now.flushes - counted_reads_.flushes));
+  counted_reads_ = now;
 }
 
 void Core::Judge() {
@@ -140,6 +167,7 @@ void Core::CountRules() {
 void Core::Sweep() {
   CountRules();
   metrics_.redis_pending.Set(client_.pending());
+  CountReads();
   const auto again = [this](std::chrono::milliseconds pause) { executor_.After(pause, [this] { Sweep(); }); };
   if (!serving()) return again(lease_sweep_);
   const auto well_for =

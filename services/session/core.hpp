@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <thread>
 
@@ -24,6 +25,7 @@
 #include "services/session/redis/redis_presence_store.hpp"
 #include "services/session/redis/redis_session_store.hpp"
 #include "services/session/redis/subscriber.hpp"
+#include "services/session/redis/tracking_feed.hpp"
 #include "services/session/secret_file.hpp"
 #include "sesior/runtime/run.hpp"
 
@@ -52,10 +54,12 @@ class Core final : public runtime::Part {
 
  private:
   void OnClientDown(const absl::Status& why, bool fatal);
+  void OnTracking(bool tracks, const absl::Status& why);
   void Judge();
   void Sweep();
   void CountRules();
   void LookAtSecrets();
+  void CountReads();
 
   const std::chrono::milliseconds lease_sweep_;
   Metrics& metrics_;
@@ -65,6 +69,8 @@ class Core final : public runtime::Part {
   redis::ScriptSet scripts_;
   redis::Client client_;
   redis::Subscriber subscriber_;
+  std::unique_ptr<redis::TrackingFeed> tracking_feed_;  // one of the two
+  std::unique_ptr<HintFeed> hint_feed_;
   redis::RedisSessionStore store_;
   redis::RedisPresenceStore presence_;
   redis::RedisExpiryStore expiry_;
@@ -73,6 +79,7 @@ class Core final : public runtime::Part {
   SessionCounts counted_;  // of sessions_, as far as the metrics have it
   std::optional<SecretFile> secret_file_;
   const std::chrono::milliseconds secret_reload_;
+  LiveSessions::Counts counted_reads_;
   std::function<void(bool)> on_serving_;
   std::atomic<bool> serving_{false};
   std::chrono::steady_clock::time_point serving_since_;

@@ -30,7 +30,14 @@ struct Metrics {
         creates_refused_service(r.Counter("sesior_session_creates_refused_total",
                                           "Sessions not made over a limit of rate.", {{"limit", "service"}})),
         creates_refused_address(r.Counter("sesior_session_creates_refused_total",
-                                          "Sessions not made over a limit of rate.", {{"limit", "address"}})) {}
+                                          "Sessions not made over a limit of rate.", {{"limit", "address"}})),
+        tracks(r.Gauge("sesior_session_change_feed_up", "1 while changes of sessions by others are told.")),
+        feed_lost(r.Counter("sesior_session_change_feed_lost_total", "Times that tracking was lost or refused.")),
+        read_hits(r.Counter("sesior_session_reads_total", "Reads of sessions, by who answered.", {{"from", "memory"}})),
+        read_misses(
+            r.Counter("sesior_session_reads_total", "Reads of sessions, by who answered.", {{"from", "store"}})),
+        read_flushes(r.Counter("sesior_session_read_flushes_total",
+                               "Times that nothing remembered was known to be current any more.")) {}
 
   telemetry::Gauge& redis_up;
   telemetry::Counter& redis_lost;
@@ -45,6 +52,11 @@ struct Metrics {
   telemetry::Counter& overwrites_reported;
   telemetry::Counter& creates_refused_service;
   telemetry::Counter& creates_refused_address;
+  telemetry::Gauge& tracks;
+  telemetry::Counter& feed_lost;
+  telemetry::Counter& read_hits;
+  telemetry::Counter& read_misses;
+  telemetry::Counter& read_flushes;
 };
 
 }  // namespace sesior::session

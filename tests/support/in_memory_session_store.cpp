@@ -20,6 +20,7 @@ InMemorySessionStore::Value* InMemorySessionStore::Live(const SessionId& id) {
   if (found == records.end()) return nullptr;
   if (found->second.expires_ms >= 0 && found->second.expires_ms <= clock_.WallMillis()) {
     records.erase(found);
+    Notice(id);
     return nullptr;
   }
   return &found->second;
@@ -27,7 +28,8 @@ InMemorySessionStore::Value* InMemorySessionStore::Live(const SessionId& id) {
 
 std::optional<StoredSession> InMemorySessionStore::Load(const SessionId& id, StoreReply& reply) {
   if (const auto tomb = tombs_.find(id.text()); tomb != tombs_.end()) {
-    reply.revived = records.erase(id.text()) > 0;
+    reply.revived = records.contains(id.text());
+    ForeignDelete(id);
     reply.outcome = StoreOutcome::kGone;
     reply.end_reason = tomb->second.reason;
     return std::nullopt;
@@ -49,6 +51,7 @@ std::optional<StoredSession> InMemorySessionStore::Load(const SessionId& id, Sto
     state.etag = etag;
     state.revision = NextRevision(state.revision);
     state.foreign_writer = true;
+    Notice(id, "up " + id.text() + " " + std::to_string(state.revision));
   }
   if (state.absolute_expiry_ms != 0 && state.absolute_expiry_ms <= clock_.WallMillis()) {
     Bury(id, 6, {});
@@ -113,13 +116,14 @@ void InMemorySessionStore::Bury(const SessionId& id, int reason, const std::stri
     }
     metas_.erase(meta);
   }
-  records.erase(id.text());
+  ForeignDelete(id);
   tombs_[id.text()] = {reason, request_id};
+  Notice(id, "end " + id.text() + " " + std::to_string(reason));
 }
 
 void InMemorySessionStore::Put(const session::StoreCreate& create, std::uint64_t revision, std::int64_t created_ms,
                                StoreReply& reply) {
-  records[create.id.text()] = {create.record, clock_.WallMillis() + create.ttl.count()};
+  ForeignSet(create.id, {create.record, clock_.WallMillis() + create.ttl.count()});
   Meta& meta = metas_[create.id.text()];
   meta = {};
   meta.state.etag = Sha1Hex(create.record);
@@ -198,6 +202,10 @@ void InMemorySessionStore::Update(session::StoreUpdate update, Done<StoreReply> 
       Remember(meta, update.effects);
       ApplyMoves(update.effects.claim_moves);
       Announce(update.effects, reply);
+      if (update.record || update.ttl) Notice(update.id);
+      if (update.record || update.effects.claims) {
+        Notice(update.id, "up " + update.id.text() + " " + std::to_string(meta.state.revision));
+      }
       reply.session = *Load(update.id, reply);
     }
   }
@@ -213,6 +221,8 @@ void InMemorySessionStore::Touch(SessionId id, std::chrono::milliseconds idle, D
         value.expires_ms = clock_.WallMillis() + idle.count();
         if (state->absolute_expiry_ms != 0) value.expires_ms = std::min(value.expires_ms, state->absolute_expiry_ms);
         reply.session.ttl = std::chrono::milliseconds(value.expires_ms - clock_.WallMillis());
+        Notice(id);
+        Notice(id, "tt " + id.text() + " " + std::to_string(reply.session.ttl->count()));
       }
     }
   }

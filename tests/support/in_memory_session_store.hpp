@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -40,6 +41,15 @@ class InMemorySessionStore final : public session::SessionStore {
   std::vector<std::string> published;
   // While set, every call ends with it.
   absl::Status outage;
+  // Told of what a change feed tells, at the moment of the change; `hint`: a message of kChangeChannel, else empty.
+  std::vector<std::function<void(const SessionId& id, const std::string& hint)>> observers;
+  void ForeignSet(const SessionId& id, Value value) {
+    records[id.text()] = std::move(value);
+    Notice(id);
+  }
+  void ForeignDelete(const SessionId& id) {
+    if (records.erase(id.text()) > 0) Notice(id);
+  }
 
  private:
   struct Meta {
@@ -51,6 +61,9 @@ class InMemorySessionStore final : public session::SessionStore {
     std::string request_id;
   };
 
+  void Notice(const SessionId& id, const std::string& hint = {}) {
+    for (const auto& observer : observers) observer(id, hint);
+  }
   void Answer(Done<session::StoreReply> done, session::StoreReply reply);
   Value* Live(const SessionId& id);
   // The state brought up to date, or nullopt with reply.outcome set.

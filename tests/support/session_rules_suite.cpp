@@ -26,12 +26,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Pair;
 
-SessionOptions TestSessionOptions() {
-  SessionOptions options;
-  options.secrets = {"keyboard cat"};
-  return options;
-}
-
 namespace {
 
 constexpr int kLogout = 1;
@@ -838,6 +832,50 @@ TEST_F(SessionRules, KeepsTheOrderOfCallsOnOneSession) {
   world_->RunUntil([&] { return order.size() == 10 && read.size() == 10; });
   EXPECT_THAT(order, ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9));
   for (std::size_t i = 0; i < read.size(); ++i) EXPECT_EQ(read[i], absl::StrCat("{\"n\":", i, "}"));
+}
+
+TEST_F(SessionRules, AReadDoesNotSeeAWriteThatCameAfterIt) {
+  const SessionId id = Created(R"({"n":0})");
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(Get(id).ok());  // by now it may be answered from memory
+  std::vector<std::string> read;
+  for (int i = 1; i <= 10; ++i) {
+    world_->service().Get({id, {}}, false,
+                          [&read](absl::StatusOr<SessionResult> r) { read.push_back(r->session.data_json); });
+    std::optional<absl::StatusOr<SessionResult>> written;
+    world_->service().Update(PatchOf(id, absl::StrCat("{\"n\":", i, "}")),
+                             [&written](absl::StatusOr<SessionResult> r) { written = std::move(r); });
+    world_->RunUntil([&] { return written.has_value(); });
+    if (i % 2 == 0) {
+      ASSERT_TRUE(Get(id).ok());
+    }
+  }
+  world_->RunUntil([&] { return read.size() == 10; });
+  for (std::size_t i = 0; i < read.size(); ++i) EXPECT_EQ(read[i], absl::StrCat("{\"n\":", i, "}"));
+}
+
+TEST_F(SessionRules, AReadSeesWhatAnotherReplicaHasAnswered) {
+  const SessionId id = Created(R"({"n":0})");
+  for (int i = 1; i <= 20; ++i) {
+    for (int j = 0; j < 3; ++j) ASSERT_TRUE(Get(id).ok());
+    ASSERT_TRUE(world_
+                    ->Await<SessionResult>([&](auto done) {
+                      world_->other_service().Update(PatchOf(id, absl::StrCat("{\"n\":", i, "}")), std::move(done));
+                    })
+                    .ok());
+    EXPECT_EQ(Get(id)->session.data_json, absl::StrCat("{\"n\":", i, "}"));
+  }
+  const DestroyRequest logout{.session = {id, {}}, .etag = {}, .reason = kLogout, .request_id = {}};
+  ASSERT_TRUE(*world_->Await<bool>([&](auto done) { world_->other_service().Destroy(logout, std::move(done)); }));
+  EXPECT_EQ(ReasonOf(Get(id).status()), "SESSION_DESTROYED");
+}
+
+TEST_F(SessionRules, AReadSeesWhatOthersHaveWritten) {
+  const SessionId id = Created(R"({"n":0})");
+  for (int i = 1; i <= 20; ++i) {
+    for (int j = 0; j < 3; ++j) ASSERT_TRUE(Get(id).ok());
+    world_->ForeignSet(id.text(), absl::StrCat(R"({"cookie":{},"n":)", i, "}"), 100'000);
+    EXPECT_EQ(Get(id)->session.data_json, absl::StrCat("{\"n\":", i, "}"));
+  }
 }
 
 TEST_F(SessionRules, BoundsWhatWaitsForOneSession) {

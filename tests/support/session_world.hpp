@@ -43,7 +43,11 @@ class SessionWorld {
   }
 };
 
-session::SessionOptions TestSessionOptions();
+inline session::SessionOptions TestSessionOptions() {
+  session::SessionOptions options;
+  options.secrets = {"keyboard cat"};
+  return options;
+}
 std::unique_ptr<SessionWorld> MakeSessionWorld(session::SessionOptions options);
 
 }  // namespace sesior::testing

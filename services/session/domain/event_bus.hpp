@@ -9,7 +9,8 @@
 
 namespace sesior::session {
 
-// Every change of a session by one of our steps: "up <id> <revision>", "end <id> <reason>", "tt <id> <ttl ms>".
+// Every change of a session by one of our steps: "up <id> <revision>", "end <id> <reason>", "tt <id> <ttl ms>"; and
+// "gone <id>": found to have been deleted by somebody else.
 inline constexpr char kChangeChannel[] = "sesior:ev";
 // A namespace's broadcasts: "<epoch> <offset>\n" and a serialized Broadcast.
 std::string BroadcastChannel(std::string_view name_space);

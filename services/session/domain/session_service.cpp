@@ -14,8 +14,6 @@ namespace sesior::session {
 namespace {
 
 constexpr std::size_t kMaxWaitingPerSession = 1024;
-constexpr std::size_t kCachedSessions = 20'000;
-constexpr std::size_t kCachedBytes = 64 << 20;
 constexpr std::size_t kMaxRequestId = 64;
 constexpr std::size_t kMaxCookieJson = 4096;
 constexpr int kMaxCookieDepth = 4;
@@ -59,14 +57,15 @@ absl::Status CheckWrite(const std::vector<ClaimRequest>& claims, std::string_vie
 
 }  // namespace
 
-SessionService::SessionService(SessionStore& store, Executor& executor, const Clock& clock, SessionOptions options)
+SessionService::SessionService(SessionStore& store, Executor& executor, const Clock& clock, SessionOptions options,
+                               ChangeFeed* feed)
     : store_(store),
       executor_(executor),
       clock_(clock),
       options_(std::move(options)),
       signer_(std::make_unique<CookieSigner>(options_.secrets)),
       queue_(kMaxWaitingPerSession),
-      cache_(kCachedSessions, kCachedBytes),
+      live_(store, feed, executor, clock, options_.live),
       create_limits_(options_.create_limits, clock_) {}
 
 SessionService::~SessionService() = default;
@@ -140,22 +139,30 @@ std::chrono::milliseconds SessionService::Bounded(std::chrono::milliseconds idle
   return std::max(std::chrono::milliseconds(1), std::min(idle, rest));
 }
 
+void SessionService::TakeIn(SessionId id, StoredSession stored, Done<SessionView> then) {
+  if (JudgeForeignWrite(stored).empty()) {
+    absl::StatusOr<SessionView> view = View(id, std::move(stored));
+    if (!view.ok()) live_.Forget(id);  // nothing to start a write from
+    return std::move(then)(std::move(view));
+  }
+  // An update that asks for nothing puts right what there is to put right.
+  StartWrite(id, std::make_shared<UpdateWrite>(*this, id, false, UpdateRequest(),
+                                               [then = std::move(then)](absl::StatusOr<SessionResult> mended) mutable {
+                                                 if (!mended.ok()) return std::move(then)(mended.status());
+                                                 std::move(then)(std::move(mended->session));
+                                               }));
+}
+
 void SessionService::ReadInOrder(SessionId id, Done<SessionView> then) {
   auto shared = std::make_shared<Done<SessionView>>(std::move(then));
   const auto read = [this, id, shared] {
-    store_.Read(id, {}, [this, id, shared](absl::StatusOr<StoreReply> reply) {
+    live_.Read(id, LiveSessions::Purpose::kAnswer, [this, id, shared](absl::StatusOr<StoreReply> reply) {
       if (!reply.ok()) return std::move(*shared)(reply.status());
       if (reply->outcome != StoreOutcome::kOk) return std::move(*shared)(EndOf(*reply));
-      if (JudgeForeignWrite(reply->session).empty()) return std::move(*shared)(View(id, std::move(reply->session)));
-      // An update that asks for nothing puts right what there is to put right.
-      StartWrite(id, std::make_shared<UpdateWrite>(*this, id, false, UpdateRequest(),
-                                                   [shared](absl::StatusOr<SessionResult> mended) {
-                                                     if (!mended.ok()) return std::move(*shared)(mended.status());
-                                                     std::move (*shared)(std::move(mended->session));
-                                                   }));
+      TakeIn(id, std::move(reply->session), std::move(*shared));
     });
   };
-  // The store answers reads in their order: one holds the session only until it is on its way.
+  // Reads keep their order, also towards a write that begins: one holds the session only until it is on its way.
   if (!queue_.IsBusy(id)) return read();
   const bool taken = queue_.Run(id, [this, id, read] {
     read();
@@ -184,7 +191,11 @@ void SessionService::TouchIfDue(SessionView view, bool touch, bool cookie_due, D
                [this, finish, view = std::move(view), cookie_due,
                 done = std::move(done)](absl::StatusOr<StoreReply> reply) mutable {
                  if (!reply.ok()) return std::move(done)(reply.status());
-                 if (reply->outcome != StoreOutcome::kOk) return std::move(done)(EndOf(*reply));
+                 if (reply->outcome != StoreOutcome::kOk) {
+                   live_.Forget(view.id);
+                   return std::move(done)(EndOf(*reply));
+                 }
+                 live_.Touched(view.id, reply->session.ttl);
                  view.stored.ttl = reply->session.ttl;
                  finish(std::move(view), cookie_due || view.max_age.has_value(), std::move(done));
                });
@@ -221,6 +232,24 @@ void SessionService::Get(SessionRef session, bool touch, Done<SessionResult> don
     if (!view.ok()) return std::move(done)(view.status());
     TouchIfDue(*std::move(view), touch, retired, std::move(done));
   });
+}
+
+void SessionService::Observe(SessionId id, Done<Observation> done) {
+  if (!IsUsableSessionId(id.text())) {
+    executor_.Post([done = std::move(done)]() mutable { std::move(done)(Observation{}); });
+    return;
+  }
+  live_.Read(
+      id, LiveSessions::Purpose::kWatch, [this, id, done = std::move(done)](absl::StatusOr<StoreReply> reply) mutable {
+        if (!reply.ok()) return std::move(done)(reply.status());
+        if (reply->revived) ++counts_.revived;
+        if (reply->outcome != StoreOutcome::kOk) return std::move(done)(Observation{{}, reply->end_reason});
+        TakeIn(id, std::move(reply->session), [done = std::move(done)](absl::StatusOr<SessionView> view) mutable {
+          if (absl::IsNotFound(view.status())) return std::move(done)(Observation{});
+          if (!view.ok()) return std::move(done)(view.status());
+          std::move(done)(Observation{*std::move(view), 0});
+        });
+      });
 }
 
 void SessionService::Touch(SessionRef session, Done<TouchResult> done) {
@@ -308,9 +337,10 @@ void SessionService::Destroy(DestroyRequest request, Done<bool> done) {
   };
   auto step = std::make_shared<Step>(Step{std::move(request), *std::move(etag), std::move(done)});
   const bool taken = queue_.Run(id, [this, id, step] {
+    live_.Begin(id);
     store_.Destroy(id, std::move(step->etag), step->request.reason, std::move(step->request.request_id),
                    [this, id, step](absl::StatusOr<StoreReply> reply) {
-                     cache_.Erase(id);
+                     live_.Forget(id);
                      queue_.Done(id);
                      if (!reply.ok()) return std::move(step->done)(reply.status());
                      if (reply->revived) ++counts_.revived;

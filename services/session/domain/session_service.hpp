@@ -25,10 +25,10 @@
 #include "services/session/domain/create_limits.hpp"
 #include "services/session/domain/executor.hpp"
 #include "services/session/domain/json_merge.hpp"
+#include "services/session/domain/live_sessions.hpp"
 #include "services/session/domain/record.hpp"
 #include "services/session/domain/session_queue.hpp"
 #include "services/session/domain/session_store.hpp"
-#include "services/session/domain/state_cache.hpp"
 #include "sesior/base/clock.hpp"
 #include "sesior/base/done.hpp"
 
@@ -52,6 +52,7 @@ struct SessionOptions {
   bool rolling = false;  // as express-session's: every touch answers with a new cookie
   ForeignConflict foreign_conflict = ForeignConflict::kReapply;
   CreateLimits::Options create_limits;
+  LiveSessions::Options live;
 };
 
 // What happened since the start.
@@ -151,6 +152,11 @@ struct DestroyRequest {
   std::string request_id;
 };
 
+struct Observation {
+  std::optional<SessionView> session;
+  int end_reason = 0;  // without a session: why; 0: not known
+};
+
 struct TouchResult {
   std::optional<std::int64_t> expire_ms;  // wall clock
   bool touched = false;
@@ -158,8 +164,9 @@ struct TouchResult {
 
 class SessionService {
  public:
-  // All must outlive the service.
-  SessionService(SessionStore& store, Executor& executor, const Clock& clock, SessionOptions options);
+  // All must outlive the service. `feed` null: every read asks the store, and nobody is told of changes.
+  SessionService(SessionStore& store, Executor& executor, const Clock& clock, SessionOptions options,
+                 ChangeFeed* feed = nullptr);
   ~SessionService();
 
   void Resolve(std::string cookie_header, bool touch, Done<ResolveResult> done);
@@ -170,6 +177,12 @@ class SessionService {
   void Regenerate(RegenerateRequest request, Done<SessionResult> done);
   // False: there was no such session.
   void Destroy(DestroyRequest request, Done<bool> done);
+
+  // What watchers are told: Observe gives the present state, the follower hears when to ask again.
+  void Follow(LiveSessions::Follower* follower) { live_.Follow(follower); }
+  bool tracks() const { return live_.tracks(); }
+  void Observe(SessionId id, Done<Observation> done);
+  const LiveSessions::Counts& read_counts() const { return live_.counts(); }
 
   // The verdict on a cookie, without asking the store.
   CookieReading ReadCookie(std::string_view header) { return signer_->Read(header, options_.cookie.name); }
@@ -198,6 +211,8 @@ class SessionService {
   }
   // Reads in the session's order, then calls `then` with the view; NOT_FOUND and so on as status.
   void ReadInOrder(SessionId id, Done<SessionView> then);
+  // What a read makes of a state: what a stale copy set back is mended first.
+  void TakeIn(SessionId id, StoredSession stored, Done<SessionView> then);
   void TouchIfDue(SessionView view, bool touch, bool cookie_due, Done<SessionResult> done);
   void StartWrite(const SessionId& id, std::shared_ptr<Write> write);
   // Why there is no session: `reply` says kGone or kMissing.
@@ -220,7 +235,7 @@ class SessionService {
   const SessionOptions options_;
   std::unique_ptr<CookieSigner> signer_;
   SessionQueue queue_;
-  StateCache cache_;
+  LiveSessions live_;
   CreateLimits create_limits_;
   SessionCounts counts_;
 };

@@ -222,7 +222,8 @@ SessionService::UpdateWrite::UpdateWrite(SessionService& service, SessionId id, 
       retired_secret_(retired_secret) {}
 
 void SessionService::UpdateWrite::Start() {
-  const StoredSession* known = service_.cache_.Find(subject_);
+  begun_ = service_.live_.Begin(subject_);
+  const StoredSession* known = service_.live_.Recall(subject_);
   if (known == nullptr) return Load();
   state_ = *known;
   is_recalled_ = true;
@@ -235,7 +236,7 @@ void SessionService::UpdateWrite::Load() {
     if (!reply.ok()) return Finish(reply.status());
     if (reply->outcome == StoreOutcome::kReplay) return OnUpdated(std::move(reply));
     if (reply->outcome != StoreOutcome::kOk) {
-      service_.cache_.Erase(subject_);
+      service_.live_.Forget(subject_);
       return Finish(service_.EndOf(*reply));
     }
     state_ = std::move(reply->session);
@@ -316,7 +317,7 @@ void SessionService::UpdateWrite::OnUpdated(absl::StatusOr<StoreReply> reply) {
   switch (reply->outcome) {
     case StoreOutcome::kOk:
       if (session.record.empty()) session.record = std::move(state_.record);
-      service_.cache_.Put(subject_, session);
+      service_.live_.Remember(subject_, session, begun_);
       CountOverwrite();
       return FinishWith(subject_, std::move(session), retired_secret_, request_.touch);
     case StoreOutcome::kReplay:
@@ -337,7 +338,7 @@ void SessionService::UpdateWrite::OnUpdated(absl::StatusOr<StoreReply> reply) {
       }
       return;
     default:
-      service_.cache_.Erase(subject_);
+      service_.live_.Forget(subject_);
       return Finish(service_.EndOf(*reply));
   }
 }
@@ -351,13 +352,14 @@ SessionService::RegenerateWrite::RegenerateWrite(SessionService& service, Sessio
       new_id_(std::move(new_id)) {}
 
 void SessionService::RegenerateWrite::Start() {
+  service_.live_.Begin(subject_);
   service_.store_.Read(
       subject_, {}, [self = shared_from_this(), this](absl::StatusOr<StoreReply> reply) { OnRead(std::move(reply)); });
 }
 
 void SessionService::RegenerateWrite::OnRead(absl::StatusOr<StoreReply> reply) {
   if (!reply.ok()) return Finish(reply.status());
-  service_.cache_.Erase(subject_);
+  service_.live_.Forget(subject_);
   if (reply->outcome != StoreOutcome::kOk) return CheckReplay(service_.EndOf(*reply));
   state_ = std::move(reply->session);
   if (absl::StatusOr<SessionView> view = service_.View(subject_, state_); !view.ok()) return Finish(view.status());
@@ -427,6 +429,7 @@ void SessionService::RegenerateWrite::Try() {
 
 void SessionService::RegenerateWrite::OnRegenerated(absl::StatusOr<StoreReply> reply) {
   if (!reply.ok()) return Finish(reply.status());
+  service_.live_.Forget(subject_);
   switch (reply->outcome) {
     case StoreOutcome::kOk:
       CountOverwrite();

@@ -110,7 +110,8 @@ class SessionService::UpdateWrite final : public Write {
   const bool retired_secret_;
   StoredSession state_;
   std::set<std::string> lost_claims_;  // namespaces whose claim somebody else has taken over
-  bool is_recalled_ = false;           // state_ comes from the cache: no error may be told by it
+  bool is_recalled_ = false;           // state_ is what was known here: no error may be told by it
+  LiveSessions::Mark begun_ = 0;
 };
 
 class SessionService::RegenerateWrite final : public Write {

@@ -56,13 +56,14 @@ Client::Client(asio::io_context& io, Options options, const ScriptSet& scripts, 
                          server_ = server;
                          ready_since_ = std::chrono::steady_clock::now();
                          for (const Script& script : scripts_.all()) {
+                           if (!options_.load_scripts) break;
                            Command(Arguments().Add("SCRIPT").Add("LOAD").Add(script.body), [](auto) {});
                          }
                          events_.on_up(server);
                        },
                    .on_lost = [this](const absl::Status& why, bool fatal) { events_.on_down(why, fatal); }}) {}
 
-Client::~Client() = default;
+Client::~Client() { stopping_ = true; }
 
 void Client::FailSoon(Done done, absl::Status status) {
   asio::post(io_, [done = std::move(done), status = std::move(status)]() mutable { std::move(done)(status); });
@@ -102,6 +103,7 @@ void Client::Send(std::unique_ptr<Call> call) {
       [](redisAsyncContext*, void* reply, void* data) {
         std::unique_ptr<Call> mine(static_cast<Call*>(data));
         Client* client = mine->client;
+        if (client->stopping_) return;
         client->OnReply(std::move(mine), static_cast<const redisReply*>(reply));
       },
       raw, static_cast<int>(argv.size()), argv.data(), lengths.data());

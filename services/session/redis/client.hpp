@@ -3,7 +3,7 @@
 // Errors: kUnavailable (REDIS_UNAVAILABLE, with a wait): not connected, connection lost (the effect is then unknown),
 // Redis read-only, loading, full; kResourceExhausted (`max_pending` commands are under way: fails at once);
 // kDataLoss (RECORD_CORRUPT): a key holds another type; kInternal: an answer that should not be (a bug of ours).
-// Shutdown: the destructor fails what is pending.
+// Shutdown: the destructor drops what is pending without calling it: who asked may be gone.
 #pragma once
 
 #include <chrono>
@@ -51,6 +51,7 @@ class Client {
   struct Options {
     ConnectionOptions connection;
     int max_pending = 100'000;
+    bool load_scripts = true;  // false: for commands alone
   };
   struct Events {
     std::function<void(const ServerInfo&)> on_up;
@@ -63,6 +64,10 @@ class Client {
   Client& operator=(const Client&) = delete;
 
   void Start() { connection_.Start(); }
+  // Gives the connection up soon; it comes back.
+  void Drop(absl::Status why) {
+    if (connection_.ready()) connection_.DropSoon(std::move(why));
+  }
   bool ready() const { return connection_.ready(); }
   const ServerInfo& server() const { return server_; }
   // Since when the connection stands; meaningless unless ready().
@@ -86,6 +91,7 @@ class Client {
   ServerInfo server_;
   std::chrono::steady_clock::time_point ready_since_;
   int pending_ = 0;
+  bool stopping_ = false;
   Connection connection_;
 };
 

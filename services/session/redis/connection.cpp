@@ -20,7 +20,7 @@ namespace {
 constexpr std::chrono::milliseconds kTick{100};
 
 // The steps between "connected" and "ready", in their order. All are sent at once.
-enum Step { kAuth, kSelect, kName, kServer, kReplication };
+enum Step { kAuth, kSelect, kName, kId, kServer, kReplication };
 
 absl::Status BadUrl(std::string_view why) {
   return absl::InvalidArgumentError(
@@ -240,13 +240,14 @@ void Connection::Handshake() {
   }
   if (address.database != 0) send(kSelect, {"SELECT", std::to_string(address.database)});
   send(kName, {"CLIENT", "SETNAME", options_.name});
+  send(kId, {"CLIENT", "ID"});
   send(kServer, {"INFO", "server"});
   send(kReplication, {"INFO", "replication"});
 }
 
 void Connection::OnHandshakeReply(int step, const redisReply* raw) {
   const Reply reply(raw);
-  if (reply.is_error() && step != kName) {
+  if (reply.is_error() && step != kName && step != kId) {
     // The text of Redis names the trouble (WRONGPASS, NOAUTH, LOADING), never the password.
     return DropSoon(absl::UnavailableError(absl::StrCat("Redis refused the connection: ", ToAbsl(reply.text()))));
   }
@@ -255,6 +256,7 @@ void Connection::OnHandshakeReply(int step, const redisReply* raw) {
     return DropSoon(absl::FailedPreconditionError(
         "this Redis is a cluster; this version needs one primary (replicas are fine): its steps touch several slots"));
   }
+  if (step == kId) info_.client_id = reply.number();
   if (step != kReplication) return;
   if (InfoField(reply.text(), "role") == "slave") {
     return DropSoon(absl::UnavailableError("this Redis is a read-only replica"));

@@ -12,6 +12,7 @@
 #include <asio/ip/tcp.hpp>
 #include <asio/steady_timer.hpp>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -46,7 +47,8 @@ struct ConnectionOptions {
 };
 
 struct ServerInfo {
-  std::string master_replid;  // changes with every failover and, without persistence, every restart
+  std::string master_replid;   // changes with every failover and, without persistence, every restart
+  std::int64_t client_id = 0;  // of this connection; 0: Redis does not tell
 };
 
 class Connection {

@@ -1,11 +1,10 @@
 #include "services/session/rpc/watch_hub.hpp"
 
 #include <algorithm>
-#include <charconv>
+#include <cstdlib>
 #include <utility>
 
 #include "services/session/rpc/convert.hpp"
-#include "sesior/base/error.hpp"
 
 namespace sesior::session::rpc {
 
@@ -17,30 +16,20 @@ using std::chrono::milliseconds;
 constexpr milliseconds kRetry(200);
 constexpr milliseconds kExpiryMargin(10);
 constexpr milliseconds kLongestTimer = std::chrono::hours(24);
-
-// Takes the text up to the next blank.
-std::string_view NextWord(std::string_view& text) {
-  const std::size_t blank = text.find(' ');
-  const std::string_view word = text.substr(0, blank);
-  text = blank == std::string_view::npos ? std::string_view() : text.substr(blank + 1);
-  return word;
-}
+constexpr int kMaxLooks = 512;
+// By less than this an end does not count as moved: it is measured anew with every look.
+constexpr std::int64_t kSameEndMs = 250;
+// One that is gone so long before its end did not expire.
+constexpr std::int64_t kBeforeItsTimeMs = 1000;
 
 }  // namespace
 
-WatchHub::WatchHub(SessionService& sessions, EventBus& bus, Executor& core, const Clock& clock)
-    : sessions_(sessions), core_(core), clock_(clock) {
-  subscription_ = bus.Subscribe(kChangeChannel, {.on_message = [this](std::string_view message) { OnHint(message); },
-                                                 .on_up =
-                                                     [this] {
-                                                       // Hints may have been lost: look at everything again.
-                                                       std::vector<SessionId> all;
-                                                       for (const auto& [id, watched] : sessions_watched_) {
-                                                         all.emplace_back(id);
-                                                       }
-                                                       for (const SessionId& id : all) Refresh(id);
-                                                     }});
+WatchHub::WatchHub(SessionService& sessions, Executor& core, const Clock& clock, milliseconds recheck)
+    : sessions_(sessions), core_(core), clock_(clock), recheck_(recheck) {
+  sessions_.Follow(this);
 }
+
+WatchHub::~WatchHub() { sessions_.Follow(nullptr); }
 
 void WatchHub::Add(std::shared_ptr<Sink> sink, std::uint64_t watch_id, session::v1::SessionRef ref,
                    std::uint64_t known_revision) {
@@ -57,11 +46,12 @@ void WatchHub::Add(std::shared_ptr<Sink> sink, std::uint64_t watch_id, session::
     }
     id = reading.id;
   }
-  // Registered before it is read: a change in between is a hint that makes it read again.
+  // Noted before it is looked at: a change in between makes it look again.
   sinks_[sink.get()][watch_id] = id.text();
-  sessions_watched_[id.text()].watches.push_back(
+  Watched& watched = sessions_watched_[id.text()];
+  watched.watches.push_back(
       {.sink = std::move(sink), .watch_id = watch_id, .revision = known_revision, .answered = false});
-  Refresh(id);
+  Wake(id.text(), watched);
 }
 
 void WatchHub::Remove(const Sink* sink, std::uint64_t watch_id) {
@@ -90,83 +80,118 @@ void WatchHub::DropSink(const Sink* sink) {
   sinks_.erase(of_sink);
 }
 
-void WatchHub::OnHint(std::string_view message) {
-  const std::string_view kind = NextWord(message);
-  const std::string_view id = NextWord(message);
-  const auto found = sessions_watched_.find(std::string(id));
-  if (found == sessions_watched_.end()) return;
-  if (kind == "tt") found->second.touched = true;
-  if (kind == "up" || kind == "tt") return Refresh(SessionId(std::string(id)));
-  if (kind == "end") {
-    int reason = 0;
-    std::from_chars(message.data(), message.data() + message.size(), reason);
-    End(SessionId(std::string(id)), reason);
-  }
+void WatchHub::OnChange(const SessionId& id) {
+  const auto found = sessions_watched_.find(id.text());
+  if (found != sessions_watched_.end()) Wake(found->first, found->second);
 }
 
-void WatchHub::Refresh(const SessionId& id) {
-  Watched& watched = sessions_watched_[id.text()];
-  if (watched.reading) {
+void WatchHub::OnDoubt() {
+  for (auto& [id, watched] : sessions_watched_) Wake(id, watched);
+}
+
+void WatchHub::Wake(const std::string& id, Watched& watched) {
+  if (watched.look != 0) {
     watched.again = true;
     return;
   }
-  watched.reading = true;
-  watched.again = false;
-  watched.telling_touch = std::exchange(watched.touched, false);
-  sessions_.Get({.id = id, .cookie_header = {}}, false,
-                [this, id](absl::StatusOr<SessionResult> result) { OnRead(id, std::move(result)); });
+  if (std::exchange(watched.waiting, true)) return;
+  waiting_.push_back(id);
+  // Later: what comes with this notice (a hint behind the notice of its write) belongs to the same look.
+  if (std::exchange(look_posted_, true)) return;
+  core_.Post([this] {
+    look_posted_ = false;
+    Look();
+  });
 }
 
-void WatchHub::OnRead(const SessionId& id, absl::StatusOr<SessionResult> result) {
-  const auto found = sessions_watched_.find(id.text());
-  if (found == sessions_watched_.end()) return;
-  Watched& watched = found->second;
-  watched.reading = false;
-  if (absl::IsNotFound(result.status())) {
-    // Without a tombstone its time was up (or somebody deleted the key, which looks the same).
-    const bool is_expired = ReasonOf(result.status()) != "SESSION_DESTROYED";
-    return End(id, is_expired ? session::v1::END_REASON_EXPIRED : session::v1::END_REASON_UNSPECIFIED);
-  }
-  if (!result.ok()) {
-    // Redis is away, or the record is damaged: nobody is told anything untrue; asked again until it is known.
-    ++watched.failures;
-    core_.After(kRetry * std::min(watched.failures, 10), [this, id] {
-      if (sessions_watched_.contains(id.text())) Refresh(id);
+void WatchHub::Look() {
+  while (looking_ < kMaxLooks && !waiting_.empty()) {
+    const SessionId id(std::move(waiting_.front()));
+    waiting_.pop_front();
+    const auto found = sessions_watched_.find(id.text());
+    if (found == sessions_watched_.end() || !found->second.waiting) continue;
+    Watched& watched = found->second;
+    watched.waiting = watched.again = false;
+    watched.look = ++last_look_;
+    ++looking_;
+    sessions_.Observe(id, [this, id, look = watched.look](absl::StatusOr<Observation> result) {
+      OnLook(id, look, std::move(result));
     });
-    return;
   }
-  watched.failures = 0;
-  if (result->session.stored.ttl) ReadWhenOver(id, *result->session.stored.ttl);
+}
+
+void WatchHub::OnLook(const SessionId& id, std::uint64_t look, absl::StatusOr<Observation> result) {
+  --looking_;
+  const auto found = sessions_watched_.find(id.text());
+  // Another look than that of these watches may have begun before they were noted.
+  if (found != sessions_watched_.end() && found->second.look == look) {
+    Watched& watched = found->second;
+    watched.look = 0;
+    if (!result.ok()) {
+      // Redis is away, or the record is damaged: nobody is told anything untrue; asked again until it is known.
+      ++watched.failures;
+      core_.After(kRetry * std::min(watched.failures, 10), [this, id] { OnChange(id); });
+    } else if (!result->session) {
+      const bool is_early =
+          watched.seen && (!watched.end_ms || clock_.WallMillis() + kBeforeItsTimeMs < *watched.end_ms);
+      const int reason = is_early ? session::v1::END_REASON_LOGOUT : session::v1::END_REASON_EXPIRED;
+      OnEnd(id, result->end_reason != 0 ? result->end_reason : reason);
+    } else {
+      watched.failures = 0;
+      LookWhenOver(id, watched, result->session->stored.ttl);
+      Tell(watched, *std::move(result->session));
+      if (watched.again) Wake(id.text(), watched);
+    }
+  }
+  Look();
+}
+
+void WatchHub::Tell(Watched& watched, SessionView view) {
+  const std::int64_t now = clock_.WallMillis();
+  std::optional<std::int64_t> end_ms;
+  if (view.stored.ttl) end_ms = now + view.stored.ttl->count();
+  const bool is_moved =
+      end_ms && watched.end_ms ? std::abs(*end_ms - *watched.end_ms) >= kSameEndMs : end_ms != watched.end_ms;
+  const bool is_touched = watched.seen && is_moved;
+  if (!watched.seen || is_moved) watched.end_ms = end_ms;
+  watched.seen = true;
+
   WatchSessionsResponse::Event event;
-  ToProto(std::move(result->session), clock_.WallMillis(), *event.mutable_session());
+  ToProto(std::move(view), now, *event.mutable_session());
   const std::uint64_t revision = event.session().revision();
   for (Watch& watch : watched.watches) {
-    const bool known = watch.revision == revision;
-    const bool only_touched = watch.answered && watch.revision >= revision;
-    if (only_touched && !watched.telling_touch) continue;
+    const bool is_known = watch.revision == revision;
+    const bool is_same = watch.answered && watch.revision >= revision;
+    if (is_same && !is_touched) continue;
     WatchSessionsResponse::Event told;
     told.set_watch_id(watch.watch_id);
-    told.set_kind(only_touched     ? session::v1::WATCH_EVENT_KIND_TOUCHED
+    told.set_kind(is_same          ? session::v1::WATCH_EVENT_KIND_TOUCHED
                   : watch.answered ? session::v1::WATCH_EVENT_KIND_UPDATED
                                    : session::v1::WATCH_EVENT_KIND_CURRENT);
-    if (!known || only_touched) *told.mutable_session() = event.session();
+    if (!is_known || is_same) *told.mutable_session() = event.session();
     watch.answered = true;
     watch.revision = revision;
     watch.sink->Push(std::move(told));
   }
-  if (watched.again) Refresh(id);
 }
 
-void WatchHub::ReadWhenOver(const SessionId& id, milliseconds ttl) {
-  Watched& watched = sessions_watched_[id.text()];
-  // A timer that is early finds the session alive and is set anew; so one at a time is enough.
-  if (watched.has_timer) return;
-  watched.has_timer = true;
-  core_.After(std::clamp(ttl + kExpiryMargin, kExpiryMargin, kLongestTimer), [this, id] {
+void WatchHub::LookWhenOver(const SessionId& id, Watched& watched, std::optional<milliseconds> ttl) {
+  milliseconds wait = ttl ? std::clamp(*ttl + kExpiryMargin, kExpiryMargin, kLongestTimer) : kLongestTimer;
+  if (!sessions_.tracks()) {
+    // Spread, so that sessions that were added at once are not looked at in one moment for ever.
+    std::uniform_int_distribution<std::int64_t> spread(recheck_.count() * 3 / 4, recheck_.count());
+    wait = std::min(wait, milliseconds(spread(random_)));
+  }
+  // A timer that is early looks at a session alive, and is set anew; so one at a time is enough.
+  const auto due = clock_.Steady() + wait;
+  if (watched.timer != 0 && watched.timer_due <= due) return;
+  watched.timer = ++last_timer_;
+  watched.timer_due = due;
+  core_.After(wait, [this, id, timer = watched.timer] {
     const auto found = sessions_watched_.find(id.text());
-    if (found == sessions_watched_.end()) return;
-    found->second.has_timer = false;
-    Refresh(id);
+    if (found == sessions_watched_.end() || found->second.timer != timer) return;
+    found->second.timer = 0;
+    Wake(found->first, found->second);
   });
 }
 
@@ -175,7 +200,7 @@ std::size_t WatchHub::WatchesOf(const Sink* sink) const {
   return found == sinks_.end() ? 0 : found->second.size();
 }
 
-void WatchHub::End(const SessionId& id, int reason) {
+void WatchHub::OnEnd(const SessionId& id, int reason) {
   const auto found = sessions_watched_.find(id.text());
   if (found == sessions_watched_.end()) return;
   const std::vector<Watch> watches = std::move(found->second.watches);

@@ -1,27 +1,32 @@
-// WatchHub: who watches which session. Told of changes by the hints that every step of ours publishes, it reads the
-// session once per change, however many watch it, and tells all of them; a burst of hints becomes one read. It also
-// reads a session when its time is up, and so tells of natural expiry. Changes by others (Express, redis-cli) are seen
-// with the next step of ours on that session. Ownership: a sink must stay valid until DropSink; parts of the domain
-// outlive the hub. Threading: confined to the core executor.
+// WatchHub: who watches which session. Told that a session may have changed, by whomever (see LiveSessions), it looks
+// at the session once, however many watch it, and tells all of them; a burst of changes becomes one look. It also looks
+// when the time of a session is up, by a timer of its own, and at all sessions when changes may have gone by: at most
+// 512 at a time. Where others' changes are not told (ChangeFeed::tracks), it looks every `recheck`. Ends: by a step of
+// ours, with its reason; by time (EXPIRED); deleted by somebody else before its time: LOGOUT. Who adds
+//       a watch in that very moment is refused: a watch is noted first, then the session is looked at.
+// Ownership: a sink must stay valid until DropSink; parts of the domain outlive the hub; one hub to a SessionService.
+// Threading: confined to the core executor.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <memory>
+#include <optional>
+#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
-#include "services/session/domain/event_bus.hpp"
 #include "services/session/domain/executor.hpp"
 #include "services/session/domain/session_service.hpp"
 #include "sesior/session/v1/session.pb.h"
 
 namespace sesior::session::rpc {
 
-class WatchHub {
+class WatchHub final : private LiveSessions::Follower {
  public:
   // Where a stream's events go. Called on the core executor; must not block. Keeps the newest event per watch only.
   class Sink {
@@ -30,7 +35,9 @@ class WatchHub {
     virtual void Push(session::v1::WatchSessionsResponse::Event event) = 0;
   };
 
-  WatchHub(SessionService& sessions, EventBus& bus, Executor& core, const Clock& clock);
+  WatchHub(SessionService& sessions, Executor& core, const Clock& clock,
+           std::chrono::milliseconds recheck = std::chrono::seconds(10));
+  ~WatchHub() override;
 
   // A watch id that the sink uses already is taken over by the new watch.
   void Add(std::shared_ptr<Sink> sink, std::uint64_t watch_id, session::v1::SessionRef ref,
@@ -51,26 +58,38 @@ class WatchHub {
   };
   struct Watched {
     std::vector<Watch> watches;
-    bool reading = false;
-    bool again = false;          // changed while it was being read
-    bool touched = false;        // its TTL moved since it was read
-    bool telling_touch = false;  // the read under way was made for that, too
-    bool has_timer = false;      // it will be read when the TTL last seen is over
+    bool waiting = false;     // to be looked at
+    bool again = false;       // changed while it was looked at
+    std::uint64_t look = 0;   // the one under way; 0: none
+    std::uint64_t timer = 0;  // that will look at it at `timer_due`; 0: none
+    std::chrono::steady_clock::time_point timer_due;
+    bool seen = false;
+    std::optional<std::int64_t> end_ms;  // when it ends by time, as last seen, wall clock; unset: it does not
     int failures = 0;
   };
 
-  void OnHint(std::string_view message);
-  void Refresh(const SessionId& id);
-  void OnRead(const SessionId& id, absl::StatusOr<SessionResult> result);
-  void ReadWhenOver(const SessionId& id, std::chrono::milliseconds ttl);
-  void End(const SessionId& id, int reason);
+  void OnChange(const SessionId& id) override;
+  void OnEnd(const SessionId& id, int reason) override;
+  void OnDoubt() override;
+
+  void Wake(const std::string& id, Watched& watched);
+  void Look();
+  void OnLook(const SessionId& id, std::uint64_t look, absl::StatusOr<Observation> result);
+  void Tell(Watched& watched, SessionView view);
+  void LookWhenOver(const SessionId& id, Watched& watched, std::optional<std::chrono::milliseconds> ttl);
 
   SessionService& sessions_;
   Executor& core_;
   const Clock& clock_;
+  const std::chrono::milliseconds recheck_;
   absl::flat_hash_map<std::string, Watched> sessions_watched_;
   absl::flat_hash_map<const Sink*, absl::flat_hash_map<std::uint64_t, std::string>> sinks_;  // watch id -> session
-  std::unique_ptr<EventBus::Subscription> subscription_;
+  std::deque<std::string> waiting_;
+  bool look_posted_ = false;
+  int looking_ = 0;
+  std::uint64_t last_look_ = 0;
+  std::uint64_t last_timer_ = 0;
+  std::minstd_rand random_{std::random_device{}()};
 };
 
 }  // namespace sesior::session::rpc

@@ -20,7 +20,8 @@ session::redis::ConnectionOptions Options(const RedisServer& server, const std::
 
 RedisConnections::RedisConnections(const RedisServer& server, session::redis::StoreOptions options,
                                    const std::string& password)
-    : executor(io),
+    : connection(Options(server, password)),
+      executor(io),
       client(io, {.connection = Options(server, password), .max_pending = 100'000}, scripts,
              {.on_up = [](const ServerInfo&) {},
               .on_down =
@@ -38,6 +39,13 @@ RedisConnections::RedisConnections(const RedisServer& server, session::redis::St
       expiry(client, options, SystemClock()) {
   client.Start();
   subscriber.Start();
+}
+
+session::redis::TrackingFeed::Options RedisConnections::FeedOptions() const {
+  session::redis::TrackingFeed::Options options;
+  options.connection = connection;
+  options.heartbeat = std::chrono::milliseconds(50);
+  return options;
 }
 
 void RedisConnections::RunUntil(const std::function<bool()>& condition, std::chrono::seconds limit) {
@@ -64,8 +72,12 @@ class RedisWorld final : public SessionWorld {
  public:
   explicit RedisWorld(session::SessionOptions options)
       : redis_(SharedRedis()),
-        service_(redis_.store, redis_.executor, SystemClock(), options),
-        other_(redis_.store, redis_.executor, SystemClock(), options) {
+        feed_(redis_.io, redis_.FeedOptions(), redis_.scripts, [](bool, const absl::Status&) {}),
+        other_feed_(redis_.io, redis_.FeedOptions(), redis_.scripts, [](bool, const absl::Status&) {}),
+        service_(redis_.store, redis_.executor, SystemClock(), options, &feed_),
+        other_(redis_.store, redis_.executor, SystemClock(), options, &other_feed_) {
+    feed_.Start();
+    other_feed_.Start();
     SharedRedis().Command({"FLUSHALL"});
     bool listening = false;
     subscription_ = redis_.subscriber.Subscribe(
@@ -74,7 +86,7 @@ class RedisWorld final : public SessionWorld {
              [this](std::string_view message) { published_.emplace_back(message.substr(message.find('\n') + 1)); },
          .on_up = [&listening] { listening = true; }});
     redis_.AwaitReady();
-    redis_.RunUntil([&] { return listening; });
+    redis_.RunUntil([&] { return listening && feed_.tracks() && other_feed_.tracks(); });
   }
 
   session::SessionService& service() override { return service_; }
@@ -109,6 +121,8 @@ class RedisWorld final : public SessionWorld {
 
  private:
   RedisConnections redis_;
+  session::redis::TrackingFeed feed_;
+  session::redis::TrackingFeed other_feed_;
   session::SessionService service_;
   session::SessionService other_;
   std::vector<std::string> published_;

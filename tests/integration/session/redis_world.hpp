@@ -14,6 +14,7 @@
 #include "services/session/redis/redis_presence_store.hpp"
 #include "services/session/redis/redis_session_store.hpp"
 #include "services/session/redis/subscriber.hpp"
+#include "services/session/redis/tracking_feed.hpp"
 #include "tests/support/redis_server.hpp"
 #include "tests/support/session_world.hpp"
 
@@ -24,6 +25,7 @@ struct RedisConnections {
                             const std::string& password = "");
   void RunUntil(const std::function<bool()>& condition, std::chrono::seconds limit = std::chrono::seconds(10));
   void AwaitReady();
+  session::redis::TrackingFeed::Options FeedOptions() const;
   template <typename T, typename Start>
   absl::StatusOr<T> Await(Start start) {
     std::optional<absl::StatusOr<T>> result;
@@ -33,6 +35,7 @@ struct RedisConnections {
     return *std::move(result);
   }
 
+  session::redis::ConnectionOptions connection;
   asio::io_context io;
   session::redis::AsioExecutor executor;
   session::redis::ScriptSet scripts;

@@ -29,7 +29,7 @@ class Replica {
     EXPECT_TRUE(action.ok()) << action.status();
     core_.emplace(config_, metrics_);
     operations_.emplace(core_->sessions(), core_->store(), core_->presence(), SystemClock());
-    watches_.emplace(core_->sessions(), core_->bus(), core_->executor(), SystemClock());
+    watches_.emplace(core_->sessions(), core_->executor(), SystemClock());
     broadcasts_.emplace(core_->store(), core_->bus(), core_->executor());
     server_.emplace(config_.listen, session::rpc::ServiceParts{*operations_, core_->executor(), rpc_metrics_},
                     *watches_, *broadcasts_);

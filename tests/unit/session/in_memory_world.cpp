@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "tests/support/fake_change_feed.hpp"
 #include "tests/support/in_memory_session_store.hpp"
 #include "tests/support/manual_executor.hpp"
 #include "tests/support/session_world.hpp"
@@ -13,8 +14,8 @@ class InMemoryWorld final : public SessionWorld {
   explicit InMemoryWorld(session::SessionOptions options)
       : executor_(clock_),
         store_(executor_, clock_),
-        service_(store_, executor_, clock_, options),
-        other_(store_, executor_, clock_, options) {}
+        service_(store_, executor_, clock_, options, &feed_),
+        other_(store_, executor_, clock_, options, &other_feed_) {}
 
   session::SessionService& service() override { return service_; }
   session::SessionService& other_service() override { return other_; }
@@ -28,7 +29,7 @@ class InMemoryWorld final : public SessionWorld {
     EXPECT_TRUE(condition());
   }
   void ForeignSet(const std::string& sid, const std::string& record, std::int64_t ttl_ms) override {
-    store_.records[sid] = {record, ttl_ms < 0 ? -1 : clock_.WallMillis() + ttl_ms};
+    store_.ForeignSet(SessionId(sid), {record, ttl_ms < 0 ? -1 : clock_.WallMillis() + ttl_ms});
   }
   std::optional<std::string> ForeignGet(const std::string& sid) override {
     const auto found = store_.records.find(sid);
@@ -45,6 +46,8 @@ class InMemoryWorld final : public SessionWorld {
   FakeClock clock_;
   ManualExecutor executor_;
   InMemorySessionStore store_;
+  FakeChangeFeed feed_{store_, executor_, clock_};
+  FakeChangeFeed other_feed_{store_, executor_, clock_};
   session::SessionService service_;
   session::SessionService other_;
 };

@@ -134,22 +134,23 @@ local function clear_up(sid, claims, replid, now)
   call('ZREM', expiry_key(sid), sid)
 end
 
-local REASON_LOGOUT, REASON_EXPIRED = '1', '6'
+local REASON_EXPIRED = '6'
 local VISIBILITY_MS = 30000
 
 -- The record is gone and no tombstone says why: its time was up, or, before its time, somebody deleted it (Express's
--- logout). Clears up, tells everybody, gives the reason; nil where nothing was known of the session.
+-- logout). Clears up and tells everybody; gives the reason: expired, or '' (deleted, unless Express had made its time
+-- shorter, which watchers know).
 local function lapse(keys, sid, replid, now)
   local key, clock = expiry_key(sid), clock_ms()
   local due, claims = call('ZSCORE', key, sid), call('HGET', keys.meta, 'k')
-  if not due and not claims then return nil end
+  if not due and not claims then return '' end
   -- The one write that a full Redis refuses comes first: then all is left to a later sweep.
   local pushed = redis.pcall('ZADD', key, num(clock + VISIBILITY_MS), sid)
-  local reason = due and tonumber(due) > clock and REASON_LOGOUT or REASON_EXPIRED
+  local reason = due and tonumber(due) > clock and '' or REASON_EXPIRED
   if type(pushed) == 'table' and pushed.err then return reason end
   clear_up(sid, claims or '', replid, now)
   call('DEL', keys.meta)
-  call('PUBLISH', HINTS, 'end ' .. sid .. ' ' .. reason)
+  call('PUBLISH', HINTS, reason == '' and 'gone ' .. sid or 'end ' .. sid .. ' ' .. reason)
   return reason
 end
 
@@ -194,7 +195,7 @@ local function load(keys, env)
   end
   if not v then
     call('GET', keys.sess)  -- says so when the key is there and holds something else
-    return nil, {'MISSING', lapse(keys, env.sid, env.replid, env.now) or ''}
+    return nil, {'MISSING', lapse(keys, env.sid, env.replid, env.now)}
   end
   if #v > MAX_RECORD_BYTES and not env.any_size then return nil, {err = 'TOOLONG the record'} end
   local h = redis.sha1hex(v)

@@ -1,7 +1,7 @@
 -- ARGV sid (none), now, replid, absolute, tomb_ms, shard, holder, lease ms, key prefix, batch. Looks at sessions of one
 -- shard whose time may be up: those alive are looked at again when theirs is, the others are ended.
 -- Answers: looked at, ended, ms by which the longest waiting one was late. Nothing is due: nothing is written.
-local env = {now = ARGV[2], replid = ARGV[3], absolute = ARGV[4], tomb_ms = ARGV[5]}
+local env = {now = ARGV[2], replid = ARGV[3], absolute = ARGV[4], tomb_ms = ARGV[5], any_size = true}
 local key, lease, prefix = 'sesior:exp:{' .. ARGV[6] .. '}', 'sesior:sweep:{' .. ARGV[6] .. '}', ARGV[9]
 local clock = clock_ms()
 local due = call('ZRANGEBYSCORE', key, '-inf', num(clock), 'WITHSCORES', 'LIMIT', 0, ARGV[10])

@@ -6,7 +6,7 @@ if tomb then
   return {'GONE', tomb, num(call('DEL', keys.sess))}
 end
 local ttl = call('PTTL', keys.sess)
-if ttl == -2 then return {'MISSING', lapse(keys, sid, ARGV[3], ARGV[2]) or ''} end
+if ttl == -2 then return {'MISSING', lapse(keys, sid, ARGV[3], ARGV[2])} end
 if ttl == -1 then return {'OK', '-1'} end
 local m = call('HMGET', keys.meta, 'a', 'k')
 if m[1] and m[1] ~= '0' then idle = math.min(idle, tonumber(m[1]) - now) end

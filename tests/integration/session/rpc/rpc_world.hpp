@@ -153,9 +153,10 @@ class RpcWorld {
   NoPresence presence;
   telemetry::Registry registry;
   session::rpc::RpcMetrics metrics{registry};
-  session::SessionService sessions{store, executor, SystemClock(), Options()};
+  session::HintFeed feed{bus};
+  session::SessionService sessions{store, executor, SystemClock(), Options(), &feed};
   session::rpc::Operations operations{sessions, store, presence, SystemClock()};
-  session::rpc::WatchHub watches{sessions, bus, executor, SystemClock()};
+  session::rpc::WatchHub watches{sessions, executor, SystemClock()};
   session::rpc::BroadcastHub broadcasts{store, bus, executor};
   const std::string address = "unix:" + folder_ + "/s";
   session::rpc::RpcServer server{address, {operations, executor, metrics}, watches, broadcasts};

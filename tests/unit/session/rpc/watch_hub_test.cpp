@@ -60,8 +60,9 @@ class WatchHubTest : public ::testing::Test {
   testing::ManualExecutor executor_{clock_};
   testing::InMemorySessionStore store_{executor_, clock_};
   testing::FakeEventBus bus_{executor_};
-  SessionService service_{store_, executor_, clock_, Options()};
-  WatchHub hub_{service_, bus_, executor_, clock_};
+  HintFeed feed_{bus_};
+  SessionService service_{store_, executor_, clock_, Options(), &feed_};
+  WatchHub hub_{service_, executor_, clock_};
   std::shared_ptr<Sink> sink_ = std::make_shared<Sink>();
 };
 
