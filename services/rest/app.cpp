@@ -12,8 +12,8 @@ namespace sesior::rest {
 namespace {
 
 // Config's check has seen them.
-TrustedProxies Proxies(const Config& config) {
-  absl::StatusOr<TrustedProxies> proxies = TrustedProxies::Parse(config.trusted_proxies);
+http::TrustedProxies Proxies(const Config& config) {
+  absl::StatusOr<http::TrustedProxies> proxies = http::TrustedProxies::Parse(config.trusted_proxies);
   SESIOR_CHECK(proxies.ok());
   return *std::move(proxies);
 }

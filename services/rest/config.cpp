@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <thread>
 
-#include "services/rest/http/proxies.hpp"
 #include "sesior/http/cors.hpp"
+#include "sesior/http/proxies.hpp"
 
 namespace sesior::rest {
 namespace {
@@ -36,7 +36,7 @@ std::vector<std::string> Check(const Config& config) {
   if (const absl::Status status = http::CorsPolicy::Validate(config.allowed_origins); !status.ok()) {
     problems.push_back("--allowed-origins: " + std::string(status.message()));
   }
-  if (const absl::Status status = TrustedProxies::Parse(config.trusted_proxies).status(); !status.ok()) {
+  if (const absl::Status status = http::TrustedProxies::Parse(config.trusted_proxies).status(); !status.ok()) {
     problems.push_back("--trusted-proxies: " + std::string(status.message()));
   }
   for (const std::string& url : config.realtime_urls) {

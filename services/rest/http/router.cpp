@@ -36,7 +36,7 @@ std::string_view AllowText(http::Method method) {
 
 }  // namespace
 
-Router::Router(http::CorsPolicy cors, TrustedProxies proxies, telemetry::Registry& registry)
+Router::Router(http::CorsPolicy cors, http::TrustedProxies proxies, telemetry::Registry& registry)
     : cors_(std::move(cors)),
       proxies_(std::move(proxies)),
       registry_(registry),
@@ -50,8 +50,9 @@ void Router::Add(http::Method method, std::string path, Handler handler, const s
 }
 
 void Router::Route(http::Request request, const std::string& peer_address, Reply reply) const {
-  const http::OriginVerdict origin = cors_.Judge(request, http::OwnOrigin(request, proxies_.Contains(peer_address)));
-  std::string client = proxies_.ClientAddress(request, peer_address);
+  const http::IpAddress peer = http::IpAddress::Parse(peer_address).value_or(http::IpAddress());
+  const http::OriginVerdict origin = cors_.Judge(request, http::OwnOrigin(request, proxies_.Contains(peer)));
+  std::string client = proxies_.ClientAddress(request, peer).ToText();
   const http::Method wanted = request.method == http::Method::kHead ? http::Method::kGet : request.method;
 
   const auto path = paths_.find(request.path);

@@ -10,9 +10,9 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "services/rest/http/exchange.hpp"
-#include "services/rest/http/proxies.hpp"
 #include "services/rest/metrics.hpp"
 #include "sesior/http/cors.hpp"
+#include "sesior/http/proxies.hpp"
 
 namespace sesior::rest {
 
@@ -21,7 +21,7 @@ class Router {
   // Called on a worker's thread; must not block.
   using Handler = std::function<void(Exchange)>;
 
-  Router(http::CorsPolicy cors, TrustedProxies proxies, telemetry::Registry& registry);
+  Router(http::CorsPolicy cors, http::TrustedProxies proxies, telemetry::Registry& registry);
 
   // `path` is compared byte for byte. A handler for GET answers HEAD too. Those of one `name` are counted together.
   void Add(http::Method method, std::string path, Handler handler, const std::string& name);
@@ -40,7 +40,7 @@ class Router {
   };
 
   const http::CorsPolicy cors_;
-  const TrustedProxies proxies_;
+  const http::TrustedProxies proxies_;
   telemetry::Registry& registry_;
   const std::shared_ptr<RouteMetrics> no_route_;
   absl::flat_hash_map<std::string, Path> paths_;
