@@ -13,9 +13,9 @@ process.exitCode = await runSystem({
   argv: process.argv.slice(2),
   title: 'deploy/run',
   defaultDataDir: join(root, 'deploy/data'),
-  // An address for each process, and one for its probes and metrics.
-  portsOf: (counts) => 2 * (counts.rest + counts.realtime + counts.session),
-  describe({ counts, host, nextPort, redisUrl, cookieSecret, allowedOrigins }) {
+  // An address for each process, and one for its probes and metrics; realtime has one for its peers, too.
+  portsOf: (counts) => 2 * (counts.rest + counts.realtime + counts.session) + counts.realtime,
+  describe({ counts, host, nextPort, redisUrl, cookieSecret, peerSecret, allowedOrigins }) {
     if (!existsSync(join(bin, 'sesior-session'))) throw new Error('the services are not built; run once without --no-build');
     const addresses = (n) => Array.from({ length: n }, () => `${host}:${nextPort()}`);
     const rest = addresses(counts.rest);
@@ -35,7 +35,7 @@ process.exitCode = await runSystem({
           command: join(bin, `sesior-${kind}`),
           args: ['--listen', address, '--ops-listen', ops, ...argsOf(i)],
           // Not as a flag: other users of this machine can read those.
-          env: kind === 'session' ? { SESIOR_SESSION_COOKIE_SECRET: cookieSecret } : {},
+          env: { session: { SESIOR_SESSION_COOKIE_SECRET: cookieSecret }, realtime: { SESIOR_REALTIME_PEER_SECRET: peerSecret } }[kind] ?? {},
           ready: () => httpReady(`http://${ops}/readyz`),
         };
       });
@@ -50,7 +50,7 @@ process.exitCode = await runSystem({
           ]),
           ...service('realtime', realtime, (i) => [
             ...sessions, '--client-bundle-dir', join(root, 'services/web/node_modules/socket.io-client/dist'),
-            '--allowed-origins', origins, '--replica-name', `realtime-${i + 1}`,
+            '--allowed-origins', origins, '--replica-name', `realtime-${i + 1}`, '--peer-listen', `${host}:${nextPort()}`,
           ]),
         ],
       ],

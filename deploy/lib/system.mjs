@@ -103,7 +103,7 @@ function redisSpec(config, port) {
   };
 }
 
-// describe({counts, host, nextPort, redisUrl, cookieSecret, allowedOrigins, ports}) → {stages: [[spec…]…], rest: URL,
+// describe({counts, host, nextPort, redisUrl, cookieSecret, peerSecret, allowedOrigins}) → {stages: [[spec…]…], rest: URL,
 // realtime: [URL…], session: [ADDR…]}; portsOf(counts) says how many ports it will take.
 export async function runSystem({ argv, title, defaultDataDir, portsOf, describe }) {
   let config;
@@ -119,6 +119,8 @@ export async function runSystem({ argv, title, defaultDataDir, portsOf, describe
     return 0;
   }
   const say = config.json ? () => {} : (text) => console.log(text);
+  // Of the realtime replicas: made anew each time, since they are all started together.
+  const peerSecret = randomBytes(32).toString('hex');
   const logDir = join(config.dataDir, 'logs');
   mkdirSync(logDir, { recursive: true });
 
@@ -154,7 +156,7 @@ export async function runSystem({ argv, title, defaultDataDir, portsOf, describe
       const redisUrl = config.redisUrl ?? `redis://${HOST}:${redisPort}`;
       const system = describe({
         counts: config.counts, host: HOST, nextPort, redisUrl,
-        cookieSecret: cookieSecret(config), allowedOrigins: config.allowedOrigins,
+        cookieSecret: cookieSecret(config), peerSecret, allowedOrigins: config.allowedOrigins,
       });
       const stages = redisPort === null ? system.stages : [[redisSpec(config, redisPort)], ...system.stages];
       if (stopped) return 0;

@@ -18,17 +18,35 @@ app::PresenceOptions PresenceOptionsOf(const std::string& replica_id) {
   return options;
 }
 
+// Engine ids name this start of the process, as the lease does.
+ServerOptions ServerOptionsOf(const Config& config, const std::string& replica_id) {
+  ServerOptions options = config.server;
+  options.front.replica_id = replica_id;
+  return options;
+}
+
+PeerTable::Addresses AddressesIn(const presence::v1::KeepLeaseResponse& response) {
+  PeerTable::Addresses addresses;
+  for (const auto& replica : response.replicas()) {
+    if (!replica.peer_address().empty()) addresses[replica.replica_id()] = replica.peer_address();
+  }
+  return addresses;
+}
+
 }  // namespace
 
 App::App(const Config& config, session_client::SessionClient& sessions, telemetry::Registry& registry)
-    : replica_id_(config.server.front.replica_name + "-" + NewShortId()),
+    : replica_id_(config.replica_name + "-" + NewShortId()),
       sessions_(sessions),
       bus_(sessions, replica_id_, BusMetrics(registry)),
-      server_(config.server, &sessions, bus_),
+      server_(ServerOptionsOf(config, replica_id_), &sessions, bus_),
       presence_(app::Presence::Make(sessions, server_.hubs().front()->loop(), app::Users::FaceOf,
                                     PresenceOptionsOf(replica_id_))),
       users_(sessions, presence_) {
   for (hub::Hub* hub : server_.hubs()) users_.Setup(hub->Of(kNamespace));
+  presence_->SetOnLease(
+      [this](const presence::v1::KeepLeaseResponse& response) { server_.peers().Update(AddressesIn(response)); });
+  server_.peers().SetRenew([this] { presence_->RenewSoon(); });
 }
 
 App::~App() { Stop(); }
@@ -37,7 +55,7 @@ absl::Status App::Start() {
   if (absl::Status status = server_.Start(); !status.ok()) return status;
   bus_.Open(kNamespace);
   bus_.Start(server_.hubs());
-  presence_->Start();
+  presence_->Start(server_.peer_address());
   started_ = true;
   return absl::OkStatus();
 }

@@ -18,6 +18,7 @@ using Flags = config::Flags;
 struct Numbers {
   std::int64_t threads = std::clamp<std::int64_t>(std::thread::hardware_concurrency(), 1, 64);
   std::int64_t max_connections = 15'000;
+  std::int64_t max_peer_connections = 10'000;
   std::int64_t max_payload = 1'000'000;
   std::int64_t client_queue_bytes = 1 << 20;
   std::int64_t process_queue_bytes = 128 << 20;
@@ -27,6 +28,27 @@ struct Numbers {
   std::int64_t max_rooms = 1'000;
   std::int64_t max_pending_acks = 1'000;
 };
+
+constexpr milliseconds kAnswerGrace{5'000};
+constexpr std::size_t kMaxReplicaName = 40;  // an id is longer by 21
+
+template <typename Add>
+void CheckPeers(const PeerOptions& peers, const Add& add) {
+  if (peers.listen.empty()) return;
+  const auto listen = ParseEndpoint(peers.listen);
+  if (!listen.ok()) add("peer-listen", listen.status().message());
+  if (peers.secrets.empty()) add("peer-secret", "needed with --peer-listen");
+  for (const std::string& secret : peers.secrets) {
+    if (secret.size() < PeerSecrets::kLeastBytes) add("peer-secret", "at least 16 bytes");
+  }
+  if (peers.address.empty()) {
+    if (listen.ok() && listen->address().is_unspecified()) {
+      add("peer-address", "needed when --peer-listen names no address of this host alone");
+    }
+  } else if (auto address = ParseEndpoint(peers.address); !address.ok()) {
+    add("peer-address", address.status().message());
+  }
+}
 
 std::vector<std::string> Check(const Config& config) {
   std::vector<std::string> problems;
@@ -38,7 +60,13 @@ std::vector<std::string> Check(const Config& config) {
   if (auto valid = http::CorsPolicy::Validate(config.server.allowed_origins); !valid.ok()) {
     add("allowed-origins", valid.message());
   }
-  if (!IsReplicaName(config.server.front.replica_name)) add("replica-name", "1 to 64 of A-Z, a-z, 0-9, - and _");
+  if (!IsReplicaName(config.replica_name) || config.replica_name.size() > kMaxReplicaName) {
+    add("replica-name", "1 to 40 of A-Z, a-z, 0-9, - and _");
+  }
+  if (auto proxies = http::TrustedProxies::Parse(config.trusted_proxies); !proxies.ok()) {
+    add("trusted-proxies", proxies.status().message());
+  }
+  CheckPeers(config.server.peers, add);
   if (!config.server.front.path.starts_with('/') || config.server.front.path.ends_with('/')) {
     add("path", "begins with a slash and ends without one");
   }
@@ -56,7 +84,7 @@ std::vector<std::string> Check(const Config& config) {
 absl::StatusOr<Flags::Action> LoadConfig(int argc, const char* const* argv, Config& config) {
   Numbers numbers;
   ServerOptions& server = config.server;
-  server.front.replica_name = "rt-" + NewShortId();
+  config.replica_name = "rt-" + NewShortId();
 
   Flags flags("sesior-realtime", "SESIOR_REALTIME_", "Holds the Socket.IO connections.");
   flags.Add("listen", &server.listen, "address for clients, host:port; port 0: any free one");
@@ -66,8 +94,16 @@ absl::StatusOr<Flags::Action> LoadConfig(int argc, const char* const* argv, Conf
             "\"dist\" of the npm package socket.io-client, to be served; empty: it is not");
   flags.Add("allowed-origins", &server.allowed_origins,
             "origins of pages that may connect, scheme://host[:port],...; our own always may");
-  flags.Add("trust-proxy", &server.front.trust_proxy, "believe X-Forwarded-Host and X-Forwarded-Proto");
-  flags.Add("replica-name", &server.front.replica_name, "unique among the replicas; default: random");
+  flags.Add("trusted-proxies", &config.trusted_proxies, "addresses or networks whose X-Forwarded-... headers count");
+  flags.Add("peer-listen", &server.peers.listen,
+            "address for other replicas, host:port, in a private network; empty: polling needs a balancer that keeps "
+            "clients on their replica");
+  flags.Add("peer-address", &server.peers.address, "where they reach it; default: peer-listen");
+  flags.AddSecret("peer-secret", &server.peers.secrets,
+                  "shared by all replicas; the first one proves, all are accepted; 16 bytes or more");
+  flags.Add("max-peer-connections", &numbers.max_peer_connections,
+            "to other replicas, and as many from them; more: 503", {1, 1'000'000});
+  flags.Add("replica-name", &config.replica_name, "unique among the replicas; default: random");
   flags.Add("threads", &numbers.threads, "threads for connections", {1, 64});
   flags.Add("path", &server.front.path, "path of Socket.IO");
   flags.Add("cookie-name", &server.cookie_name, "name of the session cookie");
@@ -106,6 +142,11 @@ absl::StatusOr<Flags::Action> LoadConfig(int argc, const char* const* argv, Conf
   absl::StatusOr<Flags::Action> action = flags.Parse(argc, argv);
   server.threads = static_cast<std::size_t>(numbers.threads);
   server.max_connections = static_cast<std::size_t>(numbers.max_connections);
+  server.peers.max_links = static_cast<std::size_t>(numbers.max_peer_connections);
+  server.peers.link.answer_timeout = server.engine.ping_interval + server.engine.ping_timeout + kAnswerGrace;
+  if (auto proxies = http::TrustedProxies::Parse(config.trusted_proxies); proxies.ok()) {
+    server.front.proxies = *std::move(proxies);
+  }
   server.engine.max_payload_bytes = static_cast<std::size_t>(numbers.max_payload);
   server.engine.send_queue_limit_bytes = static_cast<std::size_t>(numbers.client_queue_bytes);
   server.socketio.format =

@@ -25,7 +25,7 @@ class Tally {
 
 // The counts of one loop.
 struct LoopTallies {
-  Tally connections;      // TCP, open now
+  Tally connections;      // TCP, of clients, open now
   Tally accepted;         // TCP
   Tally refused;          // TCP: over the limit
   Tally http_requests;    //
@@ -52,6 +52,18 @@ struct LoopTallies {
   Tally acks_refused;      // EmitWithAck
   Tally work_refused;      // InOrder
   Tally binaries_refused;  // emits with too many of them
+  // Between replicas.
+  Tally peer_connections;  // from others, open now
+  Tally peers_refused;     // from others, or strangers: without proof, or over the limit
+  Tally peer_links;        // to others, open now, relays included
+  Tally relays;            // WebSockets of other replicas, open now
+  Tally relayed_bytes;     //
+  Tally passed_on;         // requests
+  Tally pass_unknown;      // not answered by their replica: see PeerFailure
+  Tally pass_unreachable;
+  Tally pass_untrusted;
+  Tally pass_broken;
+  Tally pass_busy;
 };
 
 }  // namespace sesior::realtime

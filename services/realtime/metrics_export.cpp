@@ -32,6 +32,21 @@ MetricsExport::MetricsExport(telemetry::Registry& registry, const Server& server
   total(refused, refused_help, &LoopTallies::origins_refused, {{"reason", "origin"}});
   total(refused, refused_help, &LoopTallies::connect_refused, {{"reason", "session"}});
   total(refused, refused_help, &LoopTallies::connect_failed, {{"reason", "unavailable"}});
+  level("sesior_realtime_peer_connections", "Connections from other replicas.", &LoopTallies::peer_connections);
+  level("sesior_realtime_peer_links", "Connections to other replicas.", &LoopTallies::peer_links);
+  level("sesior_realtime_relays", "WebSockets whose session lives on another replica.", &LoopTallies::relays);
+  total("sesior_realtime_relayed_bytes_total", "Bytes carried for them.", &LoopTallies::relayed_bytes);
+  total("sesior_realtime_peers_refused_total", "Connections to the peer port that proved nothing, or were too many.",
+        &LoopTallies::peers_refused);
+  total("sesior_realtime_requests_passed_on_total", "Requests for sessions of other replicas.",
+        &LoopTallies::passed_on);
+  const char* const failed = "sesior_realtime_requests_passed_on_failed_total";
+  const char* const failed_help = "Requests for sessions of other replicas that were answered here instead.";
+  total(failed, failed_help, &LoopTallies::pass_unknown, {{"reason", "unknown"}});
+  total(failed, failed_help, &LoopTallies::pass_unreachable, {{"reason", "unreachable"}});
+  total(failed, failed_help, &LoopTallies::pass_untrusted, {{"reason", "untrusted"}});
+  total(failed, failed_help, &LoopTallies::pass_broken, {{"reason", "broken"}});
+  total(failed, failed_help, &LoopTallies::pass_busy, {{"reason", "busy"}});
   total("sesior_realtime_sessions_ended_total", "Clients disconnected with their session.",
         &LoopTallies::sessions_ended);
   auto limit = [&](const char* what, Tally LoopTallies::*tally) {

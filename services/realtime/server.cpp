@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "services/realtime/connection/session_watches.hpp"
+#include "services/realtime/peers/peer_gate.hpp"
 #include "services/realtime/transport/listener.hpp"
 #include "services/realtime/transport/loop.hpp"
 #include "sesior/telemetry/log.hpp"
@@ -21,6 +22,13 @@ ServerOptions WithOneFormat(ServerOptions options) {
   return options;
 }
 
+// A request that was within the limits stays so with what its first replica has added.
+ChannelOptions ForPassedRequests(ChannelOptions options) {
+  options.http.head_bytes += 1024;
+  options.http.headers += 8;
+  return options;
+}
+
 }  // namespace
 
 // One thread and all that lives on it. Destroyed from the bottom up: clients before the hub, all before the loop.
@@ -31,27 +39,62 @@ struct Server::Thread {
         watches(server.sessions_ == nullptr
                     ? nullptr
                     : std::make_unique<SessionWatches>(*server.sessions_, loop, server.options_.session_timeout)),
-        front(server.options_.front, server.cors_, server.bundle_, server.contexts_, server.draining_,
+        peers(server.options_.peers.listen.empty()
+                  ? nullptr
+                  : std::make_unique<Peers>(
+                        loop, tallies, server.options_.peers, server.peer_secrets_, server.peer_table_,
+                        std::max<std::size_t>(1, server.options_.peers.max_links / server.options_.threads), context,
+                        [this](const ExchangePtr& exchange, bool upgrade, PeerFailure failure) {
+                          front.OnPassFailed(exchange, upgrade, failure);
+                        })),
+        front(server.options_.front, server.cors_, server.bundle_, server.options_.threads, peers.get(),
+              server.draining_,
               {loop, server.options_.engine, server.options_.socketio, server.options_.cookie_name, hub, watches.get(),
                tallies, server.options_.raw_messages, nullptr}),
-        context{loop, server.options_.channel, front, tallies, server.connections_},
+        context{
+            loop, server.options_.channel, front, tallies, tallies.connections, server.connections_, server.contexts_},
         listener(loop, tallies, server.connections_, server.options_.max_connections,
-                 [this](int fd) { Channel::Adopt(context, fd); }) {}
+                 [this](int fd, const http::IpAddress& peer) { Channel::Adopt(context, fd, peer); }),
+        peer_context{loop,
+                     server.peer_channel_,
+                     front,
+                     tallies,
+                     tallies.peer_connections,
+                     server.peer_connections_,
+                     server.peer_contexts_,
+                     true},
+        gate(peer_context, server.peer_secrets_, server.options_.front.replica_id,
+             server.options_.peers.link.connect_timeout),
+        peer_listener(loop, tallies, server.peer_connections_, server.options_.peers.max_links,
+                      [this](int fd, const http::IpAddress& peer) { gate.Admit(fd, peer); }) {
+    if (!peers) return;
+    server.peer_table_.AddListener([this] { loop.Post([this] { peers->OnTable(); }); });
+  }
 
   LoopTallies tallies;
   Loop loop;
   hub::Hub hub;
   std::unique_ptr<SessionWatches> watches;
+  std::unique_ptr<Peers> peers;
   EngineFront front;
   ChannelContext context;
   Listener listener;
+  ChannelContext peer_context;
+  PeerGate gate;
+  Listener peer_listener;
 };
 
 Server::Server(ServerOptions options, session_client::SessionClient* sessions, Bus& bus)
-    : options_(WithOneFormat(std::move(options))), sessions_(sessions), bus_(bus), cors_(options_.allowed_origins) {
+    : options_(WithOneFormat(std::move(options))),
+      sessions_(sessions),
+      bus_(bus),
+      cors_(options_.allowed_origins),
+      peer_channel_(ForPassedRequests(options_.channel)),
+      peer_secrets_(options_.peers.secrets) {
   for (std::size_t i = 0; i < options_.threads; ++i) {
     threads_.push_back(std::make_unique<Thread>(*this, i));
     contexts_.push_back(&threads_.back()->context);
+    peer_contexts_.push_back(&threads_.back()->peer_context);
   }
   for (const std::unique_ptr<Thread>& thread : threads_) thread->hub.SetPeers(hubs());
 }
@@ -69,6 +112,16 @@ absl::Status Server::Start() {
   for (const std::unique_ptr<Thread>& thread : threads_) {
     // With port 0 the first thread finds a port, and the others join it.
     if (absl::Status status = thread->listener.Open(endpoint_); !status.ok()) return status;
+  }
+  if (!options_.peers.listen.empty()) {
+    endpoint = ParseEndpoint(options_.peers.listen);
+    if (!endpoint.ok()) return endpoint.status();
+    peer_endpoint_ = *endpoint;
+    for (const std::unique_ptr<Thread>& thread : threads_) {
+      if (absl::Status status = thread->peer_listener.Open(peer_endpoint_); !status.ok()) return status;
+      thread->peer_listener.Start();
+    }
+    telemetry::Log(telemetry::Level::kInfo, "listening", {{"name", "peers"}, {"addr", ToText(peer_endpoint_)}});
   }
   for (const std::unique_ptr<Thread>& thread : threads_) {
     thread->listener.Start();
@@ -95,6 +148,7 @@ void Server::Stop() {
   for (const std::unique_ptr<Thread>& thread : threads_) {
     thread->loop.Stop();
     thread->listener.Close();
+    thread->peer_listener.Close();
     thread->front.CloseAll(socketio::CloseReason::kServerShutdown);
   }
 }
@@ -106,6 +160,11 @@ std::vector<hub::Hub*> Server::hubs() {
 }
 
 std::string Server::address() const { return ToText(endpoint_); }
+
+std::string Server::peer_address() const {
+  if (options_.peers.listen.empty()) return {};
+  return options_.peers.address.empty() ? ToText(peer_endpoint_) : options_.peers.address;
+}
 
 std::uint64_t Server::Sum(Tally LoopTallies::*tally) const {
   std::uint64_t sum = 0;

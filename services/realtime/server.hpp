@@ -2,6 +2,9 @@
 //
 // Drain:     new handshakes get 503 and ready() is false; after `drain_delay`, in which the listeners go on accepting
 //            requests of clients that exist, the clients are closed in slices and reconnect elsewhere.
+// Replicas:  with PeerOptions::listen, requests that belong elsewhere are passed on, and those of others are taken on
+// the
+//            peer port.
 // Threading: Part's methods on the main thread; draining and the tallies from any.
 // Shutdown:  Stop ends the threads, then disconnects what is left; nothing runs after it. The loops stay until the
 //            destructor: destroy the session client in between, whose open calls end in them.
@@ -21,6 +24,8 @@
 #include "services/realtime/connection/engine_front.hpp"
 #include "services/realtime/hub/hub.hpp"
 #include "services/realtime/metrics.hpp"
+#include "services/realtime/peers/peer_table.hpp"
+#include "services/realtime/peers/peers.hpp"
 #include "services/realtime/transport/channel.hpp"
 #include "sesior/http/cors.hpp"
 #include "sesior/runtime/run.hpp"
@@ -40,6 +45,7 @@ struct ServerOptions {
   std::chrono::milliseconds session_timeout{2'000};  // for the answer whether a client's session is good
   std::chrono::milliseconds drain_delay{1'000};
   EngineFrontOptions front;
+  PeerOptions peers;
   ChannelOptions channel;
   socketio::EngineOptions engine;
   socketio::ServerConnectionOptions socketio;  // its format is the hubs' as well
@@ -63,6 +69,10 @@ class Server final : public runtime::Part {
   bool draining() const { return draining_.load(std::memory_order_relaxed); }
   // host:port, after Start.
   std::string address() const;
+  // Where other replicas reach this one; empty: they do not.
+  std::string peer_address() const;
+  // Of the other replicas; to be kept up to date by the owner.
+  PeerTable& peers() { return peer_table_; }
   // Of all threads together, now.
   std::uint64_t Sum(Tally LoopTallies::*tally) const;
 
@@ -77,7 +87,14 @@ class Server final : public runtime::Part {
   std::atomic<bool> draining_ = false;
   std::atomic<std::size_t> connections_ = 0;
   asio::ip::tcp::endpoint endpoint_;
-  std::vector<ChannelContext*> contexts_;
+  // Of other replicas.
+  const ChannelOptions peer_channel_;
+  const PeerSecrets peer_secrets_;
+  PeerTable peer_table_;
+  std::atomic<std::size_t> peer_connections_ = 0;
+  asio::ip::tcp::endpoint peer_endpoint_;
+  std::vector<ChannelContext*> contexts_;  // by thread
+  std::vector<ChannelContext*> peer_contexts_;
   std::vector<std::unique_ptr<Thread>> threads_;
 };
 

@@ -31,7 +31,7 @@ ServerOptions Options(const Arguments& arguments, std::string path, const std::s
   options.listen = "127.0.0.1:" + port;
   options.drain_delay = milliseconds(0);
   options.front.path = std::move(path);
-  options.front.replica_name = "conformance";
+  options.front.replica_id = "conformance";
   options.engine.ping_interval = arguments.ping_interval;
   options.engine.ping_timeout = arguments.ping_timeout;
   options.engine.upgrade_timeout = milliseconds(1'000);

@@ -36,8 +36,16 @@ session_client::CallOptions Presence::call_options() const {
 
 // -- the lease --
 
-void Presence::Start() {
+void Presence::Start(std::string peer_address) {
+  peer_address_ = std::move(peer_address);
   loop_.Post([self = shared_from_this()] { self->KeepLease(); });
+}
+
+void Presence::RenewSoon() {
+  loop_.Post([self = shared_from_this()] {
+    if (std::exchange(self->renewal_asked_, true) || self->keeping_lease_ || self->stopped_) return;
+    self->lease_timer_ = self->loop_.After(self->options_.least_pause, [raw = self.get()] { raw->KeepLease(); });
+  });
 }
 
 void Presence::Stop(Done<void> done) {
@@ -59,9 +67,10 @@ void Presence::Stop(Done<void> done) {
 
 void Presence::KeepLease() {
   if (stopped_ || std::exchange(keeping_lease_, true)) return;
+  renewal_asked_ = false;
   presence::v1::KeepLeaseRequest request;
   request.set_replica_id(options_.replica_id);
-  request.set_peer_address(options_.peer_address);
+  request.set_peer_address(peer_address_);
   request.mutable_ttl()->set_seconds(options_.lease_ttl.count() / 1000);
   request.mutable_ttl()->set_nanos(static_cast<std::int32_t>(options_.lease_ttl.count() % 1000 * 1'000'000));
   client_.KeepLease(std::move(request), call_options(),
@@ -73,7 +82,8 @@ void Presence::OnLease(absl::StatusOr<presence::v1::KeepLeaseResponse> response)
   if (stopped_) return;
   // Without an answer the lease runs on for a while: what is told meanwhile may still be taken, so keep trying.
   if (response.ok()) lease_backoff_.Reset();
-  const milliseconds next = response.ok() ? options_.lease_ttl / 3 : lease_backoff_.Next();
+  milliseconds next = response.ok() ? options_.lease_ttl / 3 : lease_backoff_.Next();
+  if (response.ok() && renewal_asked_) next = options_.least_pause;
   lease_timer_ = loop_.After(next, [this] { KeepLease(); });
   if (!response.ok()) {
     static telemetry::RateLimit limit(10);
@@ -83,6 +93,7 @@ void Presence::OnLease(absl::StatusOr<presence::v1::KeepLeaseResponse> response)
     }
     return;
   }
+  if (on_lease_) on_lease_(*response);
   if (response->fresh()) {
     // Nothing of ours is known: send everything again, as the sessions are now.
     for (auto& [id, entry] : entries_) {

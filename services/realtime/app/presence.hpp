@@ -42,10 +42,10 @@ using MakeFace = std::function<std::optional<Face>(const session::v1::Session&)>
 struct PresenceOptions {
   std::string nsp = "/";
   std::string replica_id = {};                  // unique for this start of the process
-  std::string peer_address = {};                // where other replicas reach this one, host:port; empty: nowhere
   std::chrono::milliseconds lease_ttl{10'000};  // 1 s to 60 s; renewed at a third of it
   std::chrono::milliseconds linger{2'000};      // how long a broken connection may take to come back unnoticed
   std::chrono::milliseconds call_timeout{2'000};
+  std::chrono::milliseconds least_pause{100};  // between renewals that are asked for
 };
 
 class Presence : public std::enable_shared_from_this<Presence> {
@@ -53,7 +53,14 @@ class Presence : public std::enable_shared_from_this<Presence> {
   static std::shared_ptr<Presence> Make(session_client::SessionClient& client, hub::Loop& loop, MakeFace make_face,
                                         PresenceOptions options);
 
-  void Start();
+  // Is told every answer to KeepLease, on the loop. Before Start.
+  using OnLeaseAnswer = std::function<void(const presence::v1::KeepLeaseResponse&)>;
+  void SetOnLease(OnLeaseAnswer on_lease) { on_lease_ = std::move(on_lease); }
+  // `peer_address`: where other replicas reach this one, host:port; empty: nowhere.
+  void Start(std::string peer_address = {});
+  // Renews the lease within `least_pause` of the last renewal, or behind the one that is under way: somebody misses
+  // what its answer tells of the others. On any thread.
+  void RenewSoon();
   // Has the service taken a lease? Until then nobody can come online here: not ready. On any thread.
   bool has_lease() const { return has_lease_.load(std::memory_order_relaxed); }
   // `done` when the lease is given up, or could not be within the call timeout.
@@ -105,7 +112,10 @@ class Presence : public std::enable_shared_from_this<Presence> {
   std::unique_ptr<hub::Loop::Timer> lease_timer_;
   Backoff lease_backoff_{{.initial = std::chrono::milliseconds(50), .max = std::chrono::milliseconds(1'000)}};
   std::atomic<bool> has_lease_ = false;  // written on the loop only
-  bool keeping_lease_ = false;           // a call is open
+  OnLeaseAnswer on_lease_;
+  std::string peer_address_;
+  bool keeping_lease_ = false;  // a call is open
+  bool renewal_asked_ = false;  // since it was sent
   bool stopped_ = false;
 };
 

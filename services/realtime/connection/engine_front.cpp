@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "sesior/websocket/handshake.hpp"
 
 namespace sesior::realtime {
@@ -55,12 +56,12 @@ std::string_view ContentType(const http::Request& request) {
 }  // namespace
 
 EngineFront::EngineFront(const EngineFrontOptions& options, const http::CorsPolicy& cors, const ClientBundle& bundle,
-                         const std::vector<ChannelContext*>& contexts, const std::atomic<bool>& draining,
-                         ClientContext clients)
+                         std::size_t threads, Peers* peers, const std::atomic<bool>& draining, ClientContext clients)
     : options_(options),
       cors_(cors),
       bundle_(bundle),
-      contexts_(contexts),
+      threads_(threads),
+      peers_(peers),
       draining_(draining),
       clients_context_(std::move(clients)) {
   clients_context_.on_finished = [this](const EngineId::Key& key) {
@@ -77,20 +78,31 @@ bool EngineFront::IsEnginePath(std::string_view path) const {
   return path == options_.path;
 }
 
-ChannelContext* EngineFront::Route(const http::Request& head) {
-  if (contexts_.size() == 1 || !IsEnginePath(head.path)) return nullptr;
+std::optional<std::size_t> EngineFront::Route(const http::Request& head) {
+  if (threads_ == 1 || !IsEnginePath(head.path)) return std::nullopt;
   const Query query(head);
-  if (!query.id || query.id->replica != options_.replica_name) return nullptr;
-  const std::size_t here = clients_context_.loop.index();
-  return query.id->thread < contexts_.size() && query.id->thread != here ? contexts_[query.id->thread] : nullptr;
+  if (!query.id || query.id->replica != options_.replica_id) return std::nullopt;
+  const std::size_t thread = query.id->thread;
+  return thread < threads_ && thread != clients_context_.loop.index() ? std::optional(thread) : std::nullopt;
 }
 
 bool EngineFront::OnHead(const http::Request& head, const ExchangePtr& exchange) {
   if (!IsEnginePath(head.path) || head.method != http::Method::kPost ||
-      JudgeOrigin(head) == http::OriginVerdict::kForeign) {
+      JudgeOrigin(head, *exchange) == http::OriginVerdict::kForeign) {
     return false;
   }
   const Query query(head);
+  if (IsForAnother(query, *exchange)) {
+    // The owner shall know of a POST that ends in the middle, so it gets the head at once; a chunked body goes whole.
+    std::size_t body_bytes = 0;
+    const std::string* length = head.Find("content-length");
+    if (length == nullptr || !absl::SimpleAtoi(*length, &body_bytes)) return false;
+    AddCors(head, exchange);
+    http::Request alone = head;
+    alone.body.clear();  // what is there of it comes again, with the rest
+    PassOn(std::move(alone), query, body_bytes, exchange);
+    return exchange->passed_on == nullptr;
+  }
   const std::string* transport = query.Get("transport");
   Client* const client = Find(query);
   if (client == nullptr || transport == nullptr || *transport != "polling") return false;
@@ -98,21 +110,22 @@ bool EngineFront::OnHead(const http::Request& head, const ExchangePtr& exchange)
   return client->OnPostBegin(ContentType(head), exchange);
 }
 
-http::Response EngineFront::OnTooLarge(const http::Request& head, bool announced) {
+http::Response EngineFront::OnTooLarge(const http::Request& head, const Exchange& exchange, bool announced) {
   http::Response response(413);
-  cors_.AddHeaders(head, JudgeOrigin(head), response);
+  cors_.AddHeaders(head, JudgeOrigin(head, exchange), response);
   if (Client* client = announced && IsEnginePath(head.path) ? Find(Query(head)) : nullptr) client->OnPostTooLarge(true);
   return response;
 }
 
 void EngineFront::OnRequest(http::Request request, const ExchangePtr& exchange) {
+  if (exchange->passed_on) return Peers::PassBody(exchange, std::move(request.body));
   if (exchange->headers.empty()) AddCors(request, exchange);
   const std::string_view path = request.path;
   if (http::CorsPolicy::IsPreflight(request)) {
     exchange->headers.clear();
-    return exchange->Answer(cors_.Preflight(request, JudgeOrigin(request)));
+    return exchange->Answer(cors_.Preflight(request, JudgeOrigin(request, *exchange)));
   }
-  if (IsEnginePath(path)) return OnEngineRequest(request, exchange);
+  if (IsEnginePath(path)) return OnEngineRequest(std::move(request), exchange);
   if (path.starts_with(options_.path) && path.substr(options_.path.size()).starts_with('/')) {
     const std::string_view name = path.substr(options_.path.size() + 1);
     if (bundle_.Has(name)) return exchange->Answer(bundle_.Answer(request, name));
@@ -120,12 +133,17 @@ void EngineFront::OnRequest(http::Request request, const ExchangePtr& exchange) 
   exchange->Answer(http::Response(404, "text/plain; charset=utf-8", "Not found\n"));
 }
 
-void EngineFront::OnEngineRequest(const http::Request& request, const ExchangePtr& exchange) {
+void EngineFront::OnEngineRequest(http::Request request, const ExchangePtr& exchange) {
   const Query query(request);
-  Client* const client = Find(query);
-  const bool is_foreign = JudgeOrigin(request) == http::OriginVerdict::kForeign;
+  const bool websocket = IsWebSocketRequest(request);
+  const bool is_foreign = JudgeOrigin(request, *exchange) == http::OriginVerdict::kForeign;
   if (is_foreign) clients_context_.tallies.origins_refused.Add();
-  if (is_foreign && query.has_sid) return Refuse(request, exchange, EngineError::kForbidden);
+  if (is_foreign && query.has_sid) return Refuse(websocket, exchange, EngineError::kForbidden);
+  if (IsForAnother(query, *exchange)) {
+    const std::size_t body_bytes = request.body.size();
+    return PassOn(std::move(request), query, body_bytes, exchange);
+  }
+  Client* const client = Find(query);
 
   socketio::EngineRequest engine;
   engine.method = request.method_text;
@@ -133,11 +151,11 @@ void EngineFront::OnEngineRequest(const http::Request& request, const ExchangePt
   engine.eio = query.View("EIO");
   engine.sid = query.View("sid");
   if (const std::string* origin = request.Find("origin")) engine.origin = *origin;
-  engine.is_upgrade = IsWebSocketRequest(request);
+  engine.is_upgrade = websocket;
   if (client != nullptr) engine.session_transport = client->transport();
   engine.forbidden = is_foreign;
   if (const std::optional<EngineError> error = socketio::VerifyEngineRequest(engine, clients_context_.engine)) {
-    return Refuse(request, exchange, *error);
+    return Refuse(websocket, exchange, *error);
   }
   if (client == nullptr && draining_.load(std::memory_order_relaxed)) {
     http::Response response(503, "text/plain; charset=utf-8", "Shutting down\n");
@@ -167,7 +185,7 @@ void EngineFront::OnUpgrade(const http::Request& request, const Query& query, co
       return exchange->Answer(
           std::move(http::Response(426).Add("Sec-WebSocket-Version", "13").Add("Upgrade", "websocket")), true);
     default:
-      return Refuse(request, exchange, EngineError::kBadRequest);
+      return Refuse(true, exchange, EngineError::kBadRequest);
   }
   const std::shared_ptr<Channel> channel = exchange->channel();
   if (Client* const client = Find(query)) {
@@ -180,8 +198,38 @@ void EngineFront::OnUpgrade(const http::Request& request, const Query& query, co
   client.OpenWebSocket(sid, channel);
 }
 
-void EngineFront::Refuse(const http::Request& request, const ExchangePtr& exchange, EngineError error) const {
-  if (IsWebSocketRequest(request)) {
+void EngineFront::PassOn(http::Request request, const Query& query, std::size_t body_bytes,
+                         const ExchangePtr& exchange) {
+  const http::IpAddress client = ClientAddress(request, *exchange);
+  peers_->Pass(*query.id, std::move(request), body_bytes, client, Trusts(*exchange), exchange);
+}
+
+void EngineFront::OnPassFailed(const ExchangePtr& exchange, bool upgrade, PeerFailure failure) {
+  LoopTallies& tallies = clients_context_.tallies;
+  switch (failure) {
+    case PeerFailure::kUnknown:
+      tallies.pass_unknown.Add();
+      break;
+    case PeerFailure::kUnreachable:
+      tallies.pass_unreachable.Add();
+      break;
+    case PeerFailure::kUntrusted:
+      tallies.pass_untrusted.Add();
+      break;
+    case PeerFailure::kBroken:
+      tallies.pass_broken.Add();
+      break;
+    case PeerFailure::kBusy:
+      tallies.pass_busy.Add();
+      return exchange->Answer(
+          std::move(http::Response(503, "text/plain; charset=utf-8", "Too busy\n").Add("Retry-After", "1")), upgrade);
+  }
+  // The session is gone with its replica, or out of reach for good: the client begins anew.
+  Refuse(upgrade, exchange, EngineError::kUnknownSession);
+}
+
+void EngineFront::Refuse(bool websocket, const ExchangePtr& exchange, EngineError error) {
+  if (websocket) {
     exchange->headers.clear();
     return exchange->Answer(http::Response(400, "text/html", std::string(socketio::Message(error))), true);
   }
@@ -189,7 +237,7 @@ void EngineFront::Refuse(const http::Request& request, const ExchangePtr& exchan
 }
 
 Client* EngineFront::Find(const Query& query) const {
-  if (!query.id || query.id->replica != options_.replica_name || query.id->thread != clients_context_.loop.index()) {
+  if (!query.id || query.id->replica != options_.replica_id || query.id->thread != clients_context_.loop.index()) {
     return nullptr;
   }
   const auto found = clients_.find(query.id->key);
@@ -197,7 +245,7 @@ Client* EngineFront::Find(const Query& query) const {
 }
 
 Client& EngineFront::NewClient(const http::Request& request, std::string& sid) {
-  const EngineId id = EngineId::Generate(options_.replica_name, clients_context_.loop.index());
+  const EngineId id = EngineId::Generate(options_.replica_id, clients_context_.loop.index());
   sid = id.ToText();
   auto client = std::make_unique<Client>(clients_context_, id.key, request.Joined("cookie", "; ").value_or(""));
   Client& result = *client;
@@ -205,13 +253,27 @@ Client& EngineFront::NewClient(const http::Request& request, std::string& sid) {
   return result;
 }
 
-http::OriginVerdict EngineFront::JudgeOrigin(const http::Request& request) const {
-  return cors_.Judge(request, http::OwnOrigin(request, options_.trust_proxy));
+bool EngineFront::IsForAnother(const Query& query, const Exchange& exchange) const {
+  return peers_ != nullptr && !exchange.from_replica && query.id && query.id->replica != options_.replica_id;
+}
+
+bool EngineFront::Trusts(const Exchange& exchange) const {
+  return exchange.from_replica || options_.proxies.Contains(exchange.peer);
+}
+
+http::IpAddress EngineFront::ClientAddress(const http::Request& request, const Exchange& exchange) const {
+  if (!exchange.from_replica) return options_.proxies.ClientAddress(request, exchange.peer);
+  const std::string* forwarded = request.Find("x-forwarded-for");  // by the replica itself
+  return http::IpAddress::Parse(forwarded == nullptr ? "" : *forwarded).value_or(exchange.peer);
+}
+
+http::OriginVerdict EngineFront::JudgeOrigin(const http::Request& request, const Exchange& exchange) const {
+  return cors_.Judge(request, http::OwnOrigin(request, Trusts(exchange)));
 }
 
 void EngineFront::AddCors(const http::Request& request, const ExchangePtr& exchange) const {
   http::Response response(200);
-  cors_.AddHeaders(request, JudgeOrigin(request), response);
+  cors_.AddHeaders(request, JudgeOrigin(request, *exchange), response);
   exchange->headers = response.headers();
 }
 

@@ -26,7 +26,8 @@ constexpr std::size_t kKeptQueueSlots = 4;
 
 // What a channel needs while it speaks HTTP.
 struct Channel::Http {
-  explicit Http(http::RequestParser begun) : parser(std::move(begun)) {}
+  Http(const http::IpAddress& address, http::RequestParser begun) : peer(address), parser(std::move(begun)) {}
+  const http::IpAddress peer;
   http::RequestParser parser;
   std::string ahead;                     // came while a request was waiting
   ExchangePtr exchange;                  // of the request being read (once its head is there) or answered
@@ -41,27 +42,38 @@ void Exchange::Answer(http::Response response, bool close) {
   open->OnAnswer(response, close);
 }
 
+std::optional<Exchange::Released> Exchange::Release() {
+  const std::shared_ptr<Channel> open = channel();
+  if (!open || !open->http_ || open->http_->exchange.get() != this) return std::nullopt;
+  on_gone = nullptr;
+  const std::unique_ptr<Channel::Http> http = std::move(open->http_);
+  const std::optional<int> fd = open->TakeDescriptor();
+  if (!fd) return std::nullopt;
+  return Released{*fd, std::move(http->ahead)};
+}
+
 // -- Channel: life --
 
-Channel::Channel(ChannelContext& context, int fd, http::RequestParser parser)
+Channel::Channel(ChannelContext& context, int fd, const http::IpAddress& peer, http::RequestParser parser)
     : Timer(context.loop.timers()),
       context_(context),
       descriptor_(context.loop.io(), fd),
-      http_(std::make_unique<Http>(std::move(parser))),
+      http_(std::make_unique<Http>(peer, std::move(parser))),
       reader_(context.options.max_message_bytes) {
-  context_.tallies.connections.Add();
+  context_.open.Add();
 }
 
 Channel::~Channel() = default;
 
-void Channel::Adopt(ChannelContext& context, int fd) {
-  Adopt(context, fd, http::RequestParser(context.options.http), {});
+void Channel::Adopt(ChannelContext& context, int fd, const http::IpAddress& peer, std::string_view unread) {
+  Adopt(context, fd, peer, http::RequestParser(context.options.http), unread);
 }
 
-void Channel::Adopt(ChannelContext& context, int fd, http::RequestParser parser, std::string_view unread) {
+void Channel::Adopt(ChannelContext& context, int fd, const http::IpAddress& peer, http::RequestParser parser,
+                    std::string_view unread) {
   std::shared_ptr<Channel> channel;
   try {
-    channel = std::make_shared<Channel>(context, fd, std::move(parser));
+    channel = std::make_shared<Channel>(context, fd, peer, std::move(parser));
   } catch (const std::system_error&) {  // the kernel does not take it into its set
     ::close(fd);
     context.connections.fetch_sub(1, std::memory_order_relaxed);
@@ -69,7 +81,7 @@ void Channel::Adopt(ChannelContext& context, int fd, http::RequestParser parser,
   }
   channel->ArmAt(Loop::Now() + context.options.request_timeout);
   channel->WaitReadable();
-  if (!channel->http_->parser.idle()) channel->OnHttpBytes(unread);
+  if (!channel->http_->parser.idle() || !unread.empty()) channel->OnHttpBytes(unread);
 }
 
 void Channel::OnDeadline(Time) {
@@ -126,7 +138,7 @@ void Channel::Close() {
   LeaveHttp();
   std::error_code ignored;
   descriptor_.close(ignored);  // ends the waits, and with them the last pointers
-  context_.tallies.connections.Subtract(1);
+  context_.open.Subtract(1);
   context_.tallies.queued_bytes.Subtract(std::exchange(queued_bytes_, 0));
   context_.connections.fetch_sub(1, std::memory_order_relaxed);
 }
@@ -159,14 +171,17 @@ void Channel::OnHttpBytes(std::string_view bytes) {
       const int status = http.parser.error().status;
       http::Response response(status, "text/plain; charset=utf-8", std::string(http.parser.error().reason) + "\n");
       if (status == 413 && http.parser.head_complete()) {
-        if (http.exchange) http.exchange->on_gone = nullptr;
-        response = context_.handler.OnTooLarge(http.parser.request(), http.exchange != nullptr);
+        const ExchangePtr exchange = http.exchange ? http.exchange : NewExchange();
+        exchange->on_gone = nullptr;
+        response = context_.handler.OnTooLarge(http.parser.request(), *exchange, http.exchange != nullptr);
       }
       return AnswerAndClose(response.SerializeAndClose());
     }
     if (http.parser.head_complete() && !http.exchange) {
-      if (ChannelContext* target = context_.handler.Route(http.parser.request())) return MoveTo(*target, bytes);
-      http.exchange = std::make_shared<Exchange>(shared_from_this());
+      if (const std::optional<std::size_t> thread = context_.handler.Route(http.parser.request())) {
+        return MoveTo(*context_.threads[*thread], bytes);
+      }
+      http.exchange = NewExchange();
       if (http.parser.expects_continue()) Write(std::make_shared<std::string>("HTTP/1.1 100 Continue\r\n\r\n"));
       if (result == http::RequestParser::Result::kNeedMore) {
         if (context_.handler.OnHead(http.parser.request(), http.exchange)) return;
@@ -188,6 +203,10 @@ void Channel::OnHttpBytes(std::string_view bytes) {
     http.dispatching = false;
     if (!http.request && !http.ahead.empty()) return OnAhead();  // an upgrade that was refused
   }
+}
+
+ExchangePtr Channel::NewExchange() {
+  return std::make_shared<Exchange>(shared_from_this(), http_->peer, context_.of_replicas);
 }
 
 void Channel::OnAhead() {
@@ -216,14 +235,24 @@ void Channel::AnswerAndClose(std::string bytes) {
 
 void Channel::MoveTo(ChannelContext& target, std::string_view unread) {
   const std::unique_ptr<Http> http = std::move(http_);
+  const std::optional<int> fd = TakeDescriptor();
+  if (!fd) return;
+  target.loop.Post([&target, fd = *fd, peer = http->peer, parser = std::move(http->parser),
+                    unread = std::string(unread)]() mutable { Adopt(target, fd, peer, std::move(parser), unread); });
+}
+
+// Ends the channel, but not its connection, which stays counted. nullopt: it ended, too.
+std::optional<int> Channel::TakeDescriptor() {
   Flush();
-  if (!queue_.empty()) return Close();  // the client has not even taken the answers before
+  if (state_ == State::kClosed) return std::nullopt;
+  if (!queue_.empty()) {  // the client has not even taken the answers before
+    Close();
+    return std::nullopt;
+  }
   const int fd = descriptor_.release();
+  context_.connections.fetch_add(1, std::memory_order_relaxed);
   Close();
-  target.connections.fetch_add(1, std::memory_order_relaxed);
-  target.loop.Post([&target, fd, parser = std::move(http->parser), unread = std::string(unread)]() mutable {
-    Adopt(target, fd, std::move(parser), unread);
-  });
+  return fd;
 }
 
 void Channel::LeaveHttp() {

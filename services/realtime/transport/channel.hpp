@@ -18,12 +18,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "services/realtime/metrics.hpp"
 #include "services/realtime/transport/loop.hpp"
+#include "sesior/http/ip_address.hpp"
 #include "sesior/http/request_parser.hpp"
 #include "sesior/http/response.hpp"
 #include "sesior/websocket/message_reader.hpp"
@@ -31,6 +33,7 @@
 namespace sesior::realtime {
 
 class Channel;
+class PassedOn;
 
 // Bytes to send, shared by all who send them.
 using Bytes = std::shared_ptr<const std::string>;
@@ -39,15 +42,29 @@ using Bytes = std::shared_ptr<const std::string>;
 // Threading: confined to the loop of its channel.
 class Exchange {
  public:
-  explicit Exchange(const std::shared_ptr<Channel>& channel) : channel_(channel) {}
+  Exchange(const std::shared_ptr<Channel>& channel, const http::IpAddress& its_peer, bool is_from_replica)
+      : peer(its_peer), from_replica(is_from_replica), channel_(channel) {}
 
   // At most once; nothing happens when the client is gone meanwhile. `close`: end the connection with the answer.
   void Answer(http::Response response, bool close = false);
 
+  // Takes the connection out of HTTP, to be used otherwise: its descriptor, counted as a connection as before, and what
+  // the client has sent behind the request. nullopt: the client is gone, or has not even taken earlier answers.
+  struct Released {
+    int fd;
+    std::string unread;
+  };
+  std::optional<Released> Release();
+
+  // Whose connection it is: a client, a proxy, or another replica that passes a client's request on.
+  const http::IpAddress peer;
+  const bool from_replica;
   // Added to the answer, whatever it is.
   std::vector<http::Header> headers;
   // Called when the client goes away before the answer.
   std::function<void()> on_gone;
+  // For whom it has been handed to another replica.
+  std::shared_ptr<PassedOn> passed_on;
 
   // Null when the connection is gone.
   std::shared_ptr<Channel> channel() const { return channel_.lock(); }
@@ -62,16 +79,16 @@ struct ChannelContext;
 // Who answers the requests of one loop.
 class RequestHandler {
  public:
-  // The head of a request is there. Another loop's context: the connection moves there, with what was read, before
-  // anything else is called; null: it stays.
-  virtual ChannelContext* Route(const http::Request& head) = 0;
+  // The head of a request is there. Another loop's index: the connection moves there, with what was read, before
+  // anything else is called; nullopt: it stays.
+  virtual std::optional<std::size_t> Route(const http::Request& head) = 0;
   // The head of a request whose body is still to come. True: the exchange has been answered, and the connection ends
   // with that; else OnRequest, OnTooLarge or on_gone follows.
   virtual bool OnHead(const http::Request& head, const ExchangePtr& exchange) = 0;
   // A whole request. Its exchange must be answered, now or later, or its channel become a WebSocket inside this call.
   virtual void OnRequest(http::Request request, const ExchangePtr& exchange) = 0;
   // The body is over the limit: the answer to give. `announced`: OnHead was called for it; on_gone will not be.
-  virtual http::Response OnTooLarge(const http::Request& head, bool announced) = 0;
+  virtual http::Response OnTooLarge(const http::Request& head, const Exchange& exchange, bool announced) = 0;
 
  protected:
   ~RequestHandler() = default;
@@ -99,23 +116,27 @@ struct ChannelOptions {
   std::size_t loop_queue_limit_bytes = 64 << 20;      // waiting for blocked clients of one loop together
 };
 
-// What the channels of one loop share.
+// What the channels of one loop share; those of clients one, those of other replicas another.
 struct ChannelContext {
   Loop& loop;
   const ChannelOptions& options;
   RequestHandler& handler;
   LoopTallies& tallies;
-  std::atomic<std::size_t>& connections;  // open in the process
+  Tally& open;                                  // of `tallies`: connections of this kind
+  std::atomic<std::size_t>& connections;        // of this kind, open in the process
+  const std::vector<ChannelContext*>& threads;  // the contexts of this kind, by loop
+  bool of_replicas = false;
 };
 
 class Channel final : public std::enable_shared_from_this<Channel>, public Loop::Flushable, private Timer {
  public:
   // Use Adopt.
-  Channel(ChannelContext& context, int fd, http::RequestParser parser);
+  Channel(ChannelContext& context, int fd, const http::IpAddress& peer, http::RequestParser parser);
   ~Channel() override;
 
-  // Takes an accepted descriptor over, counted in context.connections, and begins to read, as an HTTP server.
-  static void Adopt(ChannelContext& context, int fd);
+  // Takes an accepted descriptor over, counted in context.connections, and begins to read, as an HTTP server. `unread`:
+  // what has been read from it already.
+  static void Adopt(ChannelContext& context, int fd, const http::IpAddress& peer, std::string_view unread = {});
 
   // -- WebSocket --
   // Answers the waiting request with 101 and hands what follows to `user`. `key`: an accepted Sec-WebSocket-Key.
@@ -138,11 +159,13 @@ class Channel final : public std::enable_shared_from_this<Channel>, public Loop:
   enum class State : std::uint8_t { kHttp, kWebSocket, kClosing, kClosed };
 
   // The same in the middle of a request or at its end. `unread`: what has been read beyond what `parser` has taken.
-  static void Adopt(ChannelContext& context, int fd, http::RequestParser parser, std::string_view unread);
+  static void Adopt(ChannelContext& context, int fd, const http::IpAddress& peer, http::RequestParser parser,
+                    std::string_view unread);
   void OnDeadline(Time now) override;
   void WaitReadable();
   void OnReadable();
   void OnHttpBytes(std::string_view bytes);
+  ExchangePtr NewExchange();
   void OnAhead();
   void OnWebSocketBytes(char* data, std::size_t size);
   void OnEnd(bool clean);
@@ -150,6 +173,7 @@ class Channel final : public std::enable_shared_from_this<Channel>, public Loop:
   void AnswerAndClose(std::string bytes);
   void LeaveHttp();
   void MoveTo(ChannelContext& target, std::string_view unread);
+  std::optional<int> TakeDescriptor();
   void CloseWhenWritten();
   void Close();
 

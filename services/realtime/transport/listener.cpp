@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <charconv>
 #include <chrono>
+#include <cstring>
 #include <string>
 #include <utility>
 
@@ -21,6 +22,17 @@ namespace {
 constexpr int kBacklog = 1024;
 constexpr int kMaxAcceptsPerTurn = 64;  // then connections that exist get their share
 constexpr std::chrono::milliseconds kPause{100};
+
+http::IpAddress AddressOf(const sockaddr_storage& peer) {
+  http::IpAddress::Bits bits{};
+  if (peer.ss_family == AF_INET6) {
+    std::memcpy(bits.data(), &reinterpret_cast<const sockaddr_in6&>(peer).sin6_addr, bits.size());
+  } else {
+    bits[10] = bits[11] = 0xff;
+    std::memcpy(bits.data() + 12, &reinterpret_cast<const sockaddr_in&>(peer).sin_addr, 4);
+  }
+  return http::IpAddress(bits);
+}
 
 using ReusePort = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
 
@@ -89,7 +101,10 @@ void Listener::WaitReadable() {
 
 void Listener::AcceptAll() {
   for (int i = 0; i < kMaxAcceptsPerTurn; ++i) {
-    const int fd = ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    sockaddr_storage peer;
+    socklen_t peer_bytes = sizeof peer;
+    const int fd = ::accept4(acceptor_.native_handle(), reinterpret_cast<sockaddr*>(&peer), &peer_bytes,
+                             SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       if (errno == EINTR || errno == ECONNABORTED) continue;
       if (errno == EAGAIN || errno == EWOULDBLOCK) break;
@@ -113,7 +128,7 @@ void Listener::AcceptAll() {
     }
     const int on = 1;
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    on_accept_(fd);
+    on_accept_(fd, AddressOf(peer));
   }
   WaitReadable();
 }

@@ -11,11 +11,14 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "services/realtime/metrics.hpp"
 #include "services/realtime/transport/loop.hpp"
+#include "sesior/http/ip_address.hpp"
 
 namespace sesior::realtime {
 
@@ -25,7 +28,8 @@ std::string ToText(const asio::ip::tcp::endpoint& endpoint);
 
 class Listener {
  public:
-  using OnAccept = std::function<void(int fd)>;  // takes the descriptor over
+  // Takes the descriptor over, which is counted in `connections`.
+  using OnAccept = std::function<void(int fd, const http::IpAddress& peer)>;
 
   Listener(Loop& loop, LoopTallies& tallies, std::atomic<std::size_t>& connections, std::size_t max_connections,
            OnAccept on_accept);

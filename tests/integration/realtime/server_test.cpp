@@ -71,7 +71,7 @@ class World {
 
  private:
   static ServerOptions Complete(ServerOptions options) {
-    options.front.replica_name = "r1";
+    if (options.front.replica_id.empty()) options.front.replica_id = "r1";
     options.drain_delay = milliseconds(1);
     return options;
   }

@@ -23,7 +23,7 @@ TEST(Config, HasTheDefaultsOfTheReferenceServer) {
   EXPECT_EQ(config.server.engine.ping_timeout, std::chrono::milliseconds(20'000));
   EXPECT_EQ(config.server.engine.max_payload_bytes, 1'000'000u);
   EXPECT_EQ(config.server.front.path, "/socket.io");
-  EXPECT_FALSE(config.server.front.replica_name.empty());
+  EXPECT_FALSE(config.replica_name.empty());
 }
 
 TEST(Config, AppliesALimitWhereverItCounts) {
