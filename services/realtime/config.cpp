@@ -71,6 +71,10 @@ std::vector<std::string> Check(const Config& config) {
     add("path", "begins with a slash and ends without one");
   }
   if (config.parser != "json" && config.parser != "msgpack") add("parser", "json or msgpack");
+  if (config.transports.empty()) add("transports", "at least one of polling, websocket");
+  for (const std::string& transport : config.transports) {
+    if (transport != "polling" && transport != "websocket") add("transports", "polling, websocket");
+  }
   const std::string& level = config.log_level;
   if (level != "debug" && level != "info" && level != "warn" && level != "error") {
     add("log-level", "debug, info, warn or error");
@@ -106,6 +110,10 @@ absl::StatusOr<Flags::Action> LoadConfig(int argc, const char* const* argv, Conf
   flags.Add("replica-name", &config.replica_name, "unique among the replicas; default: random");
   flags.Add("threads", &numbers.threads, "threads for connections", {1, 64});
   flags.Add("path", &server.front.path, "path of Socket.IO");
+  flags.Add("transports", &config.transports, "that clients may use: polling, websocket or both");
+  flags.Add("allow-upgrades", &server.engine.allow_upgrades, "from polling to WebSocket");
+  flags.Add("http-compression", &server.front.http_compression,
+            "of poll answers of 1,024 bytes and more, by gzip or deflate");
   flags.Add("cookie-name", &server.cookie_name, "name of the session cookie");
   flags.Add("session-timeout", &server.session_timeout, "wait for the session of a client that connects",
             {milliseconds(100), milliseconds(30'000)});
@@ -142,6 +150,11 @@ absl::StatusOr<Flags::Action> LoadConfig(int argc, const char* const* argv, Conf
   absl::StatusOr<Flags::Action> action = flags.Parse(argc, argv);
   server.threads = static_cast<std::size_t>(numbers.threads);
   server.max_connections = static_cast<std::size_t>(numbers.max_connections);
+  const auto uses = [&config](std::string_view transport) {
+    return std::find(config.transports.begin(), config.transports.end(), transport) != config.transports.end();
+  };
+  server.engine.allow_polling = uses("polling");
+  server.engine.allow_websocket = uses("websocket");
   server.peers.max_links = static_cast<std::size_t>(numbers.max_peer_connections);
   server.peers.link.answer_timeout = server.engine.ping_interval + server.engine.ping_timeout + kAnswerGrace;
   if (auto proxies = http::TrustedProxies::Parse(config.trusted_proxies); proxies.ok()) {

@@ -16,6 +16,7 @@ struct Config {
   ServerOptions server;
   std::string replica_name;  // the first part of the replica's id, in engine ids, leases and logs
   std::vector<std::string> trusted_proxies;
+  std::vector<std::string> transports = {"polling", "websocket"};
   std::string ops_listen = "127.0.0.1:0";
   std::vector<std::string> session_addresses;
   std::chrono::milliseconds stop_timeout{15'000};

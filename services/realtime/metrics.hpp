@@ -52,6 +52,8 @@ struct LoopTallies {
   Tally acks_refused;      // EmitWithAck
   Tally work_refused;      // InOrder
   Tally binaries_refused;  // emits with too many of them
+  Tally answers_packed;    // poll answers sent as gzip or deflate
+  Tally answers_unpacked;  // sent as they were, since too many were being packed
   // Between replicas.
   Tally peer_connections;  // from others, open now
   Tally peers_refused;     // from others, or strangers: without proof, or over the limit

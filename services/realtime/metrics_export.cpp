@@ -32,6 +32,9 @@ MetricsExport::MetricsExport(telemetry::Registry& registry, const Server& server
   total(refused, refused_help, &LoopTallies::origins_refused, {{"reason", "origin"}});
   total(refused, refused_help, &LoopTallies::connect_refused, {{"reason", "session"}});
   total(refused, refused_help, &LoopTallies::connect_failed, {{"reason", "unavailable"}});
+  total("sesior_realtime_answers_packed_total", "Poll answers sent as gzip or deflate.", &LoopTallies::answers_packed);
+  total("sesior_realtime_answers_unpacked_total", "Poll answers sent as they were, since too many were being packed.",
+        &LoopTallies::answers_unpacked);
   level("sesior_realtime_peer_connections", "Connections from other replicas.", &LoopTallies::peer_connections);
   level("sesior_realtime_peer_links", "Connections to other replicas.", &LoopTallies::peer_links);
   level("sesior_realtime_relays", "WebSockets whose session lives on another replica.", &LoopTallies::relays);

@@ -39,6 +39,7 @@ struct Server::Thread {
         watches(server.sessions_ == nullptr
                     ? nullptr
                     : std::make_unique<SessionWatches>(*server.sessions_, loop, server.options_.session_timeout)),
+        packer(loop, tallies),
         peers(server.options_.peers.listen.empty()
                   ? nullptr
                   : std::make_unique<Peers>(
@@ -50,7 +51,7 @@ struct Server::Thread {
         front(server.options_.front, server.cors_, server.bundle_, server.options_.threads, peers.get(),
               server.draining_,
               {loop, server.options_.engine, server.options_.socketio, server.options_.cookie_name, hub, watches.get(),
-               tallies, server.options_.raw_messages, nullptr}),
+               tallies, packer, server.options_.raw_messages, nullptr}),
         context{
             loop, server.options_.channel, front, tallies, tallies.connections, server.connections_, server.contexts_},
         listener(loop, tallies, server.connections_, server.options_.max_connections,
@@ -75,6 +76,7 @@ struct Server::Thread {
   Loop loop;
   hub::Hub hub;
   std::unique_ptr<SessionWatches> watches;
+  AnswerPacker packer;
   std::unique_ptr<Peers> peers;
   EngineFront front;
   ChannelContext context;

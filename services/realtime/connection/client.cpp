@@ -88,8 +88,8 @@ void Client::Answer(const ExchangePtr& exchange, EngineAnswer answer, bool is_po
   http::Response response(answer.status);
   if (!answer.body.empty()) response.Add("Content-Type", type);
   response.Add("Cache-Control", "no-store");
-  response.SetBody(std::move(answer.body));
-  exchange->Answer(std::move(response));
+  // Only polls have a coding.
+  context_.packer.Answer(exchange, std::move(response), std::move(answer.body));
 }
 
 void Client::OpenPolling(std::string_view sid, const ExchangePtr& exchange) {

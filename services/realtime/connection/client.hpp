@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "absl/container/inlined_vector.h"
+#include "services/realtime/connection/answer_packer.hpp"
 #include "services/realtime/connection/engine_id.hpp"
 #include "services/realtime/connection/session_watches.hpp"
 #include "services/realtime/hub/hub.hpp"
@@ -42,6 +43,7 @@ struct ClientContext {
   hub::Hub& hub;
   SessionWatches* sessions;  // null: no session is demanded
   LoopTallies& tallies;
+  AnswerPacker& packer;
   RawMessages* raw;                                       // null: Socket.IO
   std::function<void(const EngineId::Key&)> on_finished;  // destroy the client, but not inside this call
 };
@@ -108,7 +110,7 @@ class Client final : public WebSocketUser,
   void OnMiddlewareVerdict(Slot slot, std::optional<hub::Refusal> refusal);
   Time connect_deadline() const { return context_.raw == nullptr ? connection_.deadline() : kNever; }
   void Rearm();
-  static void Answer(const ExchangePtr& exchange, socketio::EngineAnswer answer, bool is_post);
+  void Answer(const ExchangePtr& exchange, socketio::EngineAnswer answer, bool is_post);
 
   ClientContext& context_;
   const EngineId::Key key_;

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
+#include "sesior/http/content_coding.hpp"
 #include "sesior/http/etag.hpp"
 
 namespace sesior::realtime {
@@ -16,6 +17,12 @@ std::shared_ptr<const std::string> ReadFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return nullptr;
   return std::make_shared<const std::string>(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+}
+
+std::shared_ptr<const std::string> Gzip(const std::string& text) {
+  http::Packer packer(http::ContentCoding::kGzip, text, true);
+  packer.Step(text.size());
+  return std::make_shared<const std::string>(packer.Take());
 }
 
 // Every file of the package begins with a comment like "Socket.IO v4.8.4".
@@ -34,13 +41,13 @@ absl::StatusOr<ClientBundle> ClientBundle::Load(const std::string& folder) {
   if (folder.empty()) return bundle;
   for (const char* name : kNames) {
     for (const std::string& file : {std::string(name), std::string(name) + ".map"}) {
-      if (auto text = ReadFile(folder + "/" + file)) bundle.files_[file] = std::move(text);
+      if (auto text = ReadFile(folder + "/" + file)) bundle.files_[file] = {text, Gzip(*text)};
     }
   }
   if (!bundle.Has("socket.io.js")) {
     return absl::NotFoundError(absl::StrCat("no socket.io.js in \"", folder, "\""));
   }
-  bundle.etag_ = "\"" + VersionIn(*bundle.files_["socket.io.js"]) + "\"";
+  bundle.etag_ = "\"" + VersionIn(*bundle.files_["socket.io.js"].text) + "\"";
   return bundle;
 }
 
@@ -55,7 +62,12 @@ http::Response ClientBundle::Answer(const http::Request& request, std::string_vi
   if (unchanged) return response;
   response.Add("Content-Type",
                name.ends_with(".map") ? "application/json; charset=utf-8" : "application/javascript; charset=utf-8");
-  response.SetBody(files_.find(name)->second);
+  const File& file = files_.find(name)->second;
+  response.Add("Vary", "Accept-Encoding");
+  const bool packed =
+      http::ChooseCoding(request.Joined("accept-encoding", ",").value_or("")) == http::ContentCoding::kGzip;
+  if (packed) response.Add("Content-Encoding", "gzip");
+  response.SetBody(packed ? file.gzip : file.text);
   return response;
 }
 

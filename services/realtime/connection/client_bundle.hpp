@@ -21,11 +21,16 @@ class ClientBundle {
 
   // Is there a file of this name ("socket.io.js")?
   bool Has(std::string_view name) const { return files_.find(name) != files_.end(); }
-  // 200, or 304 when the client has this version (strong or weak tag); 405 for other methods than GET and HEAD.
+  // 200, as gzip for those who take it; or 304 when the client has this version (strong or weak tag); 405 for other
+  // methods than GET and HEAD.
   http::Response Answer(const http::Request& request, std::string_view name) const;
 
  private:
-  std::map<std::string, std::shared_ptr<const std::string>, std::less<>> files_;
+  struct File {
+    std::shared_ptr<const std::string> text;
+    std::shared_ptr<const std::string> gzip;
+  };
+  std::map<std::string, File, std::less<>> files_;
   std::string etag_;  // the package's version in quotes
 };
 

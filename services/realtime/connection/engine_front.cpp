@@ -162,6 +162,9 @@ void EngineFront::OnEngineRequest(http::Request request, const ExchangePtr& exch
     return exchange->Answer(std::move(response.Add("Retry-After", "1")), true);
   }
   if (engine.is_upgrade) return OnUpgrade(request, query, exchange);
+  if (options_.http_compression && request.method == http::Method::kGet) {
+    exchange->coding = http::ChooseCoding(request.Joined("accept-encoding", ",").value_or(""));
+  }
   if (client == nullptr) {
     std::string sid;
     NewClient(request, sid).OpenPolling(sid, exchange);

@@ -30,6 +30,7 @@ struct EngineFrontOptions {
   std::string path = "/socket.io";  // without a slash at the end
   std::string replica_id;           // of this start of the process; the first part of engine ids
   http::TrustedProxies proxies;     // whose X-Forwarded-... headers count
+  bool http_compression = true;     // of large poll answers
 };
 
 class EngineFront final : public RequestHandler {

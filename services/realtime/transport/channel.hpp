@@ -25,6 +25,7 @@
 
 #include "services/realtime/metrics.hpp"
 #include "services/realtime/transport/loop.hpp"
+#include "sesior/http/content_coding.hpp"
 #include "sesior/http/ip_address.hpp"
 #include "sesior/http/request_parser.hpp"
 #include "sesior/http/response.hpp"
@@ -59,6 +60,8 @@ class Exchange {
   // Whose connection it is: a client, a proxy, or another replica that passes a client's request on.
   const http::IpAddress peer;
   const bool from_replica;
+  // How its answer may be packed; for those who do.
+  http::ContentCoding coding = http::ContentCoding::kIdentity;
   // Added to the answer, whatever it is.
   std::vector<http::Header> headers;
   // Called when the client goes away before the answer.

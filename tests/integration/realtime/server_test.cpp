@@ -323,12 +323,44 @@ TEST(Server, ServesTheClientBundleWithItsTag) {
   EXPECT_EQ(answer->body, text);
   EXPECT_EQ(answer->headers.at("etag"), "\"4.8.4\"");
   EXPECT_EQ(answer->headers.at("cache-control"), "public, max-age=0");
+  client.SendGet("/socket.io/socket.io.js", "Accept-Encoding: gzip\r\n");
+  const std::optional<HttpAnswer> packed = client.ReadAnswer();
+  EXPECT_EQ(packed->headers.at("content-encoding"), "gzip");
+  EXPECT_EQ(packed->body.substr(0, 2), "\x1f\x8b");
   for (const char* tag : {"\"4.8.4\"", "W/\"4.8.4\""}) {
     client.SendGet("/socket.io/socket.io.js", "If-None-Match: " + std::string(tag) + "\r\n");
     EXPECT_EQ(client.ReadAnswer()->status, 304);
   }
   client.SendGet("/socket.io/socket.io.min.js");
   EXPECT_EQ(client.ReadAnswer()->status, 404);
+}
+
+TEST(Server, PacksLargePollAnswersForThoseWhoTakeIt) {
+  World world;
+  RawClient client(world.address());
+  const std::string target = WithSid(OpenPolling(client));
+  client.SendPost(target, "40");
+  EXPECT_EQ(client.ReadAnswer()->body, "ok");
+  client.SendGet(target, "Accept-Encoding: gzip\r\n");
+  EXPECT_EQ(client.ReadAnswer()->headers.count("content-encoding"), 0u);  // too small
+  for (const std::size_t size : {std::size_t{2'000}, std::size_t{600'000}}) {
+    const std::string echo = "42[\"echo\",\"" + std::string(size, 'x') + "\"]";
+    for (const std::string& header : {std::string("gzip, deflate"), std::string("deflate"), std::string("br")}) {
+      client.SendPost(target, echo);
+      EXPECT_EQ(client.ReadAnswer()->body, "ok");
+      client.SendGet(target, "Accept-Encoding: " + header + "\r\n");
+      const std::optional<HttpAnswer> answer = client.ReadAnswer();
+      ASSERT_TRUE(answer);
+      if (header == "br") {
+        EXPECT_EQ(answer->body, echo);
+        continue;
+      }
+      EXPECT_EQ(answer->headers.at("content-encoding"), header.substr(0, header.find(',')));
+      EXPECT_LT(answer->body.size(), size / 10);
+      EXPECT_EQ(static_cast<unsigned char>(answer->body[0]), header[0] == 'g' ? 0x1f : 0x78);
+    }
+  }
+  EXPECT_EQ(world.server().Sum(&LoopTallies::answers_packed), 4u);
 }
 
 TEST(Server, SurvivesGarbage) {

@@ -24,6 +24,8 @@ TEST(Config, HasTheDefaultsOfTheReferenceServer) {
   EXPECT_EQ(config.server.engine.max_payload_bytes, 1'000'000u);
   EXPECT_EQ(config.server.front.path, "/socket.io");
   EXPECT_FALSE(config.replica_name.empty());
+  EXPECT_TRUE(config.server.engine.allow_polling && config.server.engine.allow_websocket);
+  EXPECT_TRUE(config.server.engine.allow_upgrades && config.server.front.http_compression);
 }
 
 TEST(Config, AppliesALimitWhereverItCounts) {
@@ -48,6 +50,36 @@ TEST(Config, SetsTheBoundsOfConnectionsAndSockets) {
   EXPECT_EQ(config.server.socketio.max_namespaces, 2u);
   EXPECT_EQ(config.server.hub.max_rooms, 3u);
   EXPECT_EQ(config.server.hub.max_pending_acks, 4u);
+}
+
+TEST(Config, TakesTheTransportsAndTheOptionsOfTheReference) {
+  Config config;
+  ASSERT_TRUE(Load({"--session-addresses=a:1", "--transports=websocket", "--allow-upgrades=false",
+                    "--http-compression=false", "--ping-interval=300ms", "--ping-timeout=200ms"},
+                   config)
+                  .ok());
+  EXPECT_FALSE(config.server.engine.allow_polling);
+  EXPECT_TRUE(config.server.engine.allow_websocket);
+  EXPECT_FALSE(config.server.engine.allow_upgrades);
+  EXPECT_FALSE(config.server.front.http_compression);
+  EXPECT_THAT(std::string(Load({"--session-addresses=a:1", "--transports=polling,pigeon"}, config).message()),
+              HasSubstr("transports"));
+}
+
+TEST(Config, ChecksWhatReplicasNeedToReachEachOther) {
+  Config config;
+  EXPECT_THAT(std::string(Load({"--session-addresses=a:1", "--peer-listen=127.0.0.1:0"}, config).message()),
+              HasSubstr("peer-secret"));
+  Config short_secret;
+  EXPECT_THAT(
+      std::string(
+          Load({"--session-addresses=a:1", "--peer-listen=0.0.0.0:7", "--peer-secret=short"}, short_secret).message()),
+      HasSubstr("peer-address"));
+  Config good;
+  EXPECT_TRUE(Load({"--session-addresses=a:1", "--peer-listen=0.0.0.0:7", "--peer-address=10.0.0.1:7",
+                    "--peer-secret=sixteen bytes at least"},
+                   good)
+                  .ok());
 }
 
 TEST(Config, NamesEveryProblemAtOnce) {
