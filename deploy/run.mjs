@@ -51,6 +51,7 @@ process.exitCode = await runSystem({
           ...service('realtime', realtime, (i) => [
             ...sessions, '--client-bundle-dir', join(root, 'services/web/node_modules/socket.io-client/dist'),
             '--allowed-origins', origins, '--replica-name', `realtime-${i + 1}`, '--peer-listen', `${host}:${nextPort()}`,
+            '--session-changed-members', 'userName',
           ]),
         ],
       ],

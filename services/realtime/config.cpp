@@ -87,6 +87,7 @@ std::vector<std::string> Check(const Config& config) {
 
 absl::StatusOr<Flags::Action> LoadConfig(int argc, const char* const* argv, Config& config) {
   Numbers numbers;
+  std::string touch_on = "packet";
   ServerOptions& server = config.server;
   config.replica_name = "rt-" + NewShortId();
 
@@ -117,6 +118,13 @@ absl::StatusOr<Flags::Action> LoadConfig(int argc, const char* const* argv, Conf
   flags.Add("cookie-name", &server.cookie_name, "name of the session cookie");
   flags.Add("session-timeout", &server.session_timeout, "wait for the session of a client that connects",
             {milliseconds(100), milliseconds(30'000)});
+  flags.Add("touch-on", &touch_on,
+            "what keeps a session from idling out: packet (what clients send), heartbeat (an open socket), never");
+  flags.Add("touch-interval", &server.session_touch.interval,
+            "a session is kept alive at most so often, sooner only when its time is nearly up",
+            {milliseconds(1'000), hours(24)});
+  flags.Add("session-changed-members", &server.session_changed_members,
+            "members of the session whose changes its own sockets are told (session:changed); empty: none");
   flags.Add("ping-interval", &server.engine.ping_interval, "between pings", {milliseconds(10), hours(1)});
   flags.Add("ping-timeout", &server.engine.ping_timeout, "for the pong", {milliseconds(10), hours(1)});
   flags.Add("connect-timeout", &server.socketio.connect_timeout, "until a client has joined a namespace",
@@ -145,7 +153,15 @@ absl::StatusOr<Flags::Action> LoadConfig(int argc, const char* const* argv, Conf
   flags.Add("stop-timeout", &config.stop_timeout, "time a stop may take", {milliseconds(1'000), hours(1)});
   flags.Add("log-level", &config.log_level, "debug, info, warn or error");
   flags.Add("log-format", &config.log_format, "text (key=value) or json");
-  flags.AddCheck([&config] { return Check(config); });
+  flags.AddCheck([&config, &touch_on] {
+    std::vector<std::string> problems = Check(config);
+    TouchOn& on = config.server.session_touch.on;
+    on = touch_on == "heartbeat" ? TouchOn::kHeartbeat : touch_on == "never" ? TouchOn::kNothing : TouchOn::kPacket;
+    if (touch_on != "packet" && touch_on != "heartbeat" && touch_on != "never") {
+      problems.push_back("--touch-on: packet, heartbeat or never");
+    }
+    return problems;
+  });
 
   absl::StatusOr<Flags::Action> action = flags.Parse(argc, argv);
   server.threads = static_cast<std::size_t>(numbers.threads);

@@ -38,7 +38,8 @@ struct Server::Thread {
         hub(server.options_.hub, loop, server.bus_, tallies),
         watches(server.sessions_ == nullptr
                     ? nullptr
-                    : std::make_unique<SessionWatches>(*server.sessions_, loop, server.options_.session_timeout)),
+                    : std::make_unique<SessionWatches>(*server.sessions_, loop, server.options_.session_timeout,
+                                                       server.options_.session_touch)),
         packer(loop, tallies),
         peers(server.options_.peers.listen.empty()
                   ? nullptr
@@ -51,7 +52,7 @@ struct Server::Thread {
         front(server.options_.front, server.cors_, server.bundle_, server.options_.threads, peers.get(),
               server.draining_,
               {loop, server.options_.engine, server.options_.socketio, server.options_.cookie_name, hub, watches.get(),
-               tallies, packer, server.options_.raw_messages, nullptr}),
+               server.options_.session_changed_members, tallies, packer, server.options_.raw_messages, nullptr}),
         context{
             loop, server.options_.channel, front, tallies, tallies.connections, server.connections_, server.contexts_},
         listener(loop, tallies, server.connections_, server.options_.max_connections,

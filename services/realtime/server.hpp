@@ -22,6 +22,7 @@
 #include "services/realtime/bus/bus.hpp"
 #include "services/realtime/connection/client_bundle.hpp"
 #include "services/realtime/connection/engine_front.hpp"
+#include "services/realtime/connection/session_watches.hpp"
 #include "services/realtime/hub/hub.hpp"
 #include "services/realtime/metrics.hpp"
 #include "services/realtime/peers/peer_table.hpp"
@@ -42,6 +43,8 @@ struct ServerOptions {
   std::string client_bundle_dir;             // empty: the client is not served
   std::vector<std::string> allowed_origins;  // beside the server's own
   std::string cookie_name = "connect.sid";
+  SessionTouch session_touch;
+  std::vector<std::string> session_changed_members;  // their changes are told to the session's own sockets
   std::chrono::milliseconds session_timeout{2'000};  // for the answer whether a client's session is good
   std::chrono::milliseconds drain_delay{1'000};
   EngineFrontOptions front;

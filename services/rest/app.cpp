@@ -5,6 +5,7 @@
 #include "services/rest/handlers/logout.hpp"
 #include "services/rest/handlers/register.hpp"
 #include "services/rest/handlers/session.hpp"
+#include "services/rest/handlers/sessions.hpp"
 #include "services/rest/handlers/users.hpp"
 #include "sesior/base/check.hpp"
 
@@ -40,6 +41,10 @@ void App::AddRoutes() {
   add(Method::kGet, "/session", [&](Exchange e) { GetSession(sessions, std::move(e)); });
   add(Method::kPatch, "/session", [&](Exchange e) { PatchSession(sessions, std::move(e)); });
   add(Method::kPost, "/logout", [&](Exchange e) { Logout(sessions, std::move(e)); });
+  add(Method::kGet, "/sessions", [&](Exchange e) { ListSessions(sessions, std::move(e)); });
+  add(Method::kDelete, "/sessions", [&](Exchange e) { EndSessions(sessions, std::move(e)); });
+  add(Method::kDelete, "/sessions/*", [&](Exchange e) { EndSession(sessions, std::move(e)); });
+  add(Method::kPost, "/sessions/link", [&](Exchange e) { MakeLink(sessions, std::move(e)); });
   for (const std::string& path : page_.paths()) {
     router_.Add(
         Method::kGet, path, [this](Exchange e) { page_.Get(std::move(e)); }, "page");

@@ -32,6 +32,8 @@ struct Raw {
   std::string change_feed = "tracking";
   std::string read_cache = "exact";
   std::int64_t read_cache_sessions = 20'000;
+  std::int64_t user_sessions = 100;
+  std::string user_full = "end-oldest";
   std::string log_level = "info";
   std::string log_format = "text";
 };
@@ -130,6 +132,11 @@ std::vector<std::string> Apply(const Raw& raw, Config& config) {
   sessions.live.max_sessions = static_cast<std::size_t>(raw.read_cache_sessions);
   config.expiry_sweep.lease = 2 * config.expiry_sweep.interval;
   config.store.foreign_absolute_ttl = sessions.absolute_ttl;
+  config.store.revoked_mark = sessions.absolute_ttl + std::chrono::hours(24);
+  sessions.user_limit.sessions = static_cast<int>(raw.user_sessions);
+  if (!Choose<bool>({{"end-oldest", true}, {"refuse", false}}, raw.user_full, sessions.user_limit.end_oldest)) {
+    problems.push_back("--user-sessions-full: must be end-oldest or refuse");
+  }
 
   if (!IsLoopback(config.listen)) {
     problems.push_back("--listen: must be a loopback address: callers cannot prove who they are yet");
@@ -194,6 +201,8 @@ absl::StatusOr<config::Flags::Action> LoadConfig(int argc, const char* const* ar
   flags.Add("foreign-conflict", &raw.foreign_conflict,
             "a claimed member that Express sets back from a stale copy: reapply it, or only report");
   flags.Add("claimed-members", &config.sessions.claimed_members, "members that only a claim may set");
+  flags.Add("user-sessions-max", &raw.user_sessions, "sessions a user may have at a time", {1, 1000});
+  flags.Add("user-sessions-full", &raw.user_full, "when a user has as many and begins another: end-oldest or refuse");
   flags.Add("tombstone-ttl", &config.store.tombstone, "how long, at least, an ended session cannot be brought back",
             {60s, 24h * 366});
   flags.Add("lease-sweep", &config.lease_sweep, "how often expired leases of realtime replicas are looked for",

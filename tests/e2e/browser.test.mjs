@@ -127,6 +127,55 @@ describe('the page', () => {
     await ann.page.getByText('Your session has ended').waitFor();
   });
 
+  test('shows your devices in two browsers at once, and ends one from the other', async () => {
+    const ann = await Person.open(browser, pageOf(1));
+    await ann.register(fresh());
+    const devices = (person) => person.page.getByRole('region', { name: /^Your devices/ }).getByRole('listitem');
+    await devices(ann).getByText('this device').waitFor();
+    assert.match(await devices(ann).first().textContent(), /Chrome on Linux.*127\.0\.0\.1.*active now/s);
+
+    // By keyboard, as by hand.
+    await ann.page.getByRole('button', { name: 'Add a device' }).focus();
+    await ann.page.keyboard.press('Enter');
+    const link = ann.page.getByLabel('Open this on the other device');
+    await link.waitFor();
+    await devices(ann).getByText('Link for another device').waitFor();
+    const url = await link.inputValue();
+
+    const phone = await Person.open(browser, url, {
+      viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, colorScheme: 'dark',
+      userAgent: 'Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4 Mobile/15E148 Safari/604.1',
+    });
+    await phone.page.getByText('This becomes another device').waitFor();
+    assert.deepEqual(await phone.accessibilityProblems(), []);
+    await phone.register(fresh('phone'));
+    assert.equal(new URL(phone.page.url()).hash, '', 'the link is not left in the history');
+    await devices(phone).getByText('Safari on iPhone').waitFor();
+    await devices(ann).getByText('Safari on iPhone').waitFor();
+    assert.equal(await devices(ann).count(), 2, 'the link became the phone');
+    assert.equal(await link.isVisible(), false, 'and is offered no more');
+    assert.deepEqual(await ann.accessibilityProblems(), []);
+    await ann.shot('9-devices');
+    await phone.shot('10-devices-phone', { fullPage: true });
+
+    await ann.page.getByRole('button', { name: /^End Safari on iPhone/ }).click();
+    await phone.page.getByText('ended from another of your devices').waitFor();
+    await phone.signedOut();
+    await phone.shot('11-ended-elsewhere');
+    await ann.page.getByText('Ended: Safari on iPhone.').waitFor();
+    assert.equal(await devices(ann).count(), 1);
+    assert.equal(await ann.page.getByRole('button', { name: 'End all others' }).isVisible(), false);
+    await ann.live();
+  });
+
+  test('shows a change of the session that came over REST', async () => {
+    const ann = await Person.open(browser, pageOf(1));
+    await ann.register(fresh());
+    const name = fresh();
+    await ann.page.evaluate((userName) => fetch('register', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ userName }) }), name);
+    await ann.named(name);
+  });
+
   test('can be used by keyboard alone', async () => {
     const ann = await Person.open(browser, pageOf(1));
     await ann.signedOut();

@@ -77,6 +77,8 @@ class FakeSessionClient final : public session_client::SessionClient {
   FakeCalls<session::v1::TouchSessionRequest, session::v1::TouchSessionResponse> touch_session;
   FakeCalls<session::v1::RegenerateSessionRequest, session::v1::RegenerateSessionResponse> regenerate_session;
   FakeCalls<session::v1::DestroySessionRequest, session::v1::DestroySessionResponse> destroy_session;
+  FakeCalls<session::v1::ListSessionsRequest, session::v1::ListSessionsResponse> list_sessions;
+  FakeCalls<session::v1::DestroyUserSessionsRequest, session::v1::DestroyUserSessionsResponse> destroy_user_sessions;
   FakeCalls<broadcast::v1::PublishRequest, broadcast::v1::PublishResponse> publish;
   FakeCalls<presence::v1::KeepLeaseRequest, presence::v1::KeepLeaseResponse> keep_lease;
   FakeCalls<presence::v1::ReleaseLeaseRequest, presence::v1::ReleaseLeaseResponse> release_lease;
@@ -90,8 +92,9 @@ class FakeSessionClient final : public session_client::SessionClient {
   // No call is open; watches and subscriptions aside.
   bool idle() const {
     return resolve_cookie.empty() && create_session.empty() && get_session.empty() && update_session.empty() &&
-           touch_session.empty() && regenerate_session.empty() && destroy_session.empty() && publish.empty() &&
-           keep_lease.empty() && release_lease.empty() && enter.empty() && leave.empty() && list_online.empty();
+           touch_session.empty() && regenerate_session.empty() && destroy_session.empty() && list_sessions.empty() &&
+           destroy_user_sessions.empty() && publish.empty() && keep_lease.empty() && release_lease.empty() &&
+           enter.empty() && leave.empty() && list_online.empty();
   }
 
   void ResolveCookie(session::v1::ResolveCookieRequest request, session_client::CallOptions options,
@@ -121,6 +124,14 @@ class FakeSessionClient final : public session_client::SessionClient {
   void DestroySession(session::v1::DestroySessionRequest request, session_client::CallOptions options,
                       Done<session::v1::DestroySessionResponse> done) override {
     destroy_session.Add(std::move(request), std::move(options), std::move(done));
+  }
+  void ListSessions(session::v1::ListSessionsRequest request, session_client::CallOptions options,
+                    Done<session::v1::ListSessionsResponse> done) override {
+    list_sessions.Add(std::move(request), std::move(options), std::move(done));
+  }
+  void DestroyUserSessions(session::v1::DestroyUserSessionsRequest request, session_client::CallOptions options,
+                           Done<session::v1::DestroyUserSessionsResponse> done) override {
+    destroy_user_sessions.Add(std::move(request), std::move(options), std::move(done));
   }
   void Publish(broadcast::v1::PublishRequest request, session_client::CallOptions options,
                Done<broadcast::v1::PublishResponse> done) override {

@@ -59,6 +59,15 @@ std::optional<StoredSession> InMemorySessionStore::Load(const SessionId& id, Sto
     reply.end_reason = 6;
     return std::nullopt;
   }
+  if (const auto mark = revoked_before_.find(state.user_id); !state.user_id.empty() && mark != revoked_before_.end()) {
+    const std::int64_t good_since = place->second.good_since_ms != 0 ? place->second.good_since_ms : state.created_ms;
+    if (good_since < mark->second) {
+      Bury(id, 4, {});
+      reply.outcome = StoreOutcome::kGone;
+      reply.end_reason = 4;
+      return std::nullopt;
+    }
+  }
   StoredSession full = state;
   full.record = value->text;
   if (value->expires_ms >= 0) full.ttl = std::chrono::milliseconds(value->expires_ms - clock_.WallMillis());
@@ -132,6 +141,9 @@ void InMemorySessionStore::Put(const session::StoreCreate& create, std::uint64_t
   meta.state.absolute_expiry_ms = create.absolute_expiry_ms;
   meta.state.own_idle = create.own_idle;
   meta.state.user_id = create.user_id;
+  meta.state.last_seen_ms = clock_.WallMillis();
+  meta.state.device = create.effects.device;
+  meta.good_since_ms = clock_.WallMillis();
   if (create.effects.claims) meta.state.claims = *create.effects.claims;
   Remember(meta, create.effects);
   ApplyMoves(create.effects.claim_moves);
@@ -168,7 +180,8 @@ void InMemorySessionStore::Create(session::StoreCreate create, Done<StoreReply> 
         reply.replay = *known;
         reply.session = *Load(create.id, reply);
       }
-    } else if (CheckMoves(create.effects.claim_moves, reply)) {
+    } else if (CheckMoves(create.effects.claim_moves, reply) &&
+               MakeRoom(create.user_id, create.id, create.effects.user_limit, reply)) {
       Put(create, NextRevision(0), clock_.WallMillis(), reply);
     }
   }
@@ -187,7 +200,12 @@ void InMemorySessionStore::Update(session::StoreUpdate update, Done<StoreReply> 
     } else if (state->etag != update.expected_etag || state->revision != update.expected_revision) {
       reply.outcome = StoreOutcome::kConflict;
       reply.session = *std::move(state);
-    } else if (CheckMoves(update.effects.claim_moves, reply)) {
+    } else if (const bool joins = state->user_id.empty() && !update.user_id_if_none.empty();
+               CheckMoves(update.effects.claim_moves, reply) &&
+               (!joins || MakeRoom(update.user_id_if_none, update.id, update.effects.user_limit, reply))) {
+      if (joins) meta.state.user_id = update.user_id_if_none;
+      if (!update.effects.device.empty()) meta.state.device = update.effects.device;
+      if (update.ttl) meta.state.last_seen_ms = clock_.WallMillis();
       Value& value = records[update.id.text()];
       if (update.record) {
         value.text = *update.record;
@@ -198,7 +216,7 @@ void InMemorySessionStore::Update(session::StoreUpdate update, Done<StoreReply> 
       if (update.effects.claims) meta.state.claims = *update.effects.claims;
       if (update.recent) meta.state.recent = *update.recent;
       if (update.own_idle) meta.state.own_idle = *update.own_idle;
-      if (update.record || update.effects.claims) meta.state.revision = NextRevision(meta.state.revision);
+      if (update.record || update.effects.claims || joins) meta.state.revision = NextRevision(meta.state.revision);
       Remember(meta, update.effects);
       ApplyMoves(update.effects.claim_moves);
       Announce(update.effects, reply);
@@ -212,7 +230,8 @@ void InMemorySessionStore::Update(session::StoreUpdate update, Done<StoreReply> 
   Answer(std::move(done), std::move(reply));
 }
 
-void InMemorySessionStore::Touch(SessionId id, std::chrono::milliseconds idle, Done<StoreReply> done) {
+void InMemorySessionStore::Touch(SessionId id, std::chrono::milliseconds idle, session::Device device,
+                                 Done<StoreReply> done) {
   StoreReply reply;
   if (outage.ok()) {
     if (std::optional<StoredSession> state = Load(id, reply)) {
@@ -223,6 +242,9 @@ void InMemorySessionStore::Touch(SessionId id, std::chrono::milliseconds idle, D
         reply.session.ttl = std::chrono::milliseconds(value.expires_ms - clock_.WallMillis());
         Notice(id);
         Notice(id, "tt " + id.text() + " " + std::to_string(reply.session.ttl->count()));
+        StoredSession& kept = metas_[id.text()].state;
+        kept.last_seen_ms = clock_.WallMillis();
+        if (!device.empty()) kept.device = std::move(device);
       }
     }
   }
@@ -245,7 +267,9 @@ void InMemorySessionStore::Regenerate(session::StoreRegenerate regenerate, Done<
         reply.session = *std::move(state);
       } else if (Live(next.id) != nullptr || tombs_.contains(next.id.text())) {
         reply.outcome = StoreOutcome::kExists;
-      } else if (CheckMoves(next.effects.claim_moves, reply)) {
+      } else if (CheckMoves(next.effects.claim_moves, reply) &&
+                 MakeRoom(next.user_id, regenerate.old_id, next.effects.user_limit, reply)) {
+        if (next.effects.device.empty()) next.effects.device = state->device;
         Put(next, NextRevision(state->revision), regenerate.move_presence ? state->created_ms : clock_.WallMillis(),
             reply);
         Bury(regenerate.old_id, regenerate.reason, next.effects.request_id);
@@ -272,6 +296,70 @@ void InMemorySessionStore::Destroy(SessionId id, std::string etag, int reason, s
     }
   }
   Answer(std::move(done), std::move(reply));
+}
+
+std::vector<SessionId> InMemorySessionStore::SessionsOf(const std::string& user_id) {
+  std::vector<std::pair<std::int64_t, SessionId>> found;
+  if (user_id.empty()) return {};
+  for (const auto& [id, meta] : metas_) {
+    if (meta.state.user_id == user_id && Live(SessionId(id)) != nullptr) {
+      found.emplace_back(meta.state.created_ms, SessionId(id));
+    }
+  }
+  std::sort(found.begin(), found.end());
+  std::vector<SessionId> ids;
+  for (auto& [created, id] : found) ids.push_back(std::move(id));
+  return ids;
+}
+
+bool InMemorySessionStore::MakeRoom(const std::string& user_id, const SessionId& leaving,
+                                    const session::UserLimit& limit, StoreReply& reply) {
+  std::vector<SessionId> alive = SessionsOf(user_id);
+  std::erase(alive, leaving);
+  const auto room = static_cast<std::size_t>(limit.sessions);
+  if (alive.size() < room) return true;
+  if (!limit.end_oldest) {
+    reply.outcome = StoreOutcome::kFull;
+    return false;
+  }
+  for (std::size_t i = 0; i <= alive.size() - room; ++i) Bury(alive[i], 8, {});
+  return true;
+}
+
+void InMemorySessionStore::ListUser(std::string user_id, Done<std::vector<session::UserSession>> done) {
+  std::vector<session::UserSession> sessions;
+  for (const SessionId& id : SessionsOf(user_id)) {
+    StoredSession stored = metas_[id.text()].state;
+    stored.claims.clear();
+    stored.user_id.clear();
+    const Value* value = Live(id);
+    if (value->expires_ms >= 0) stored.ttl = std::chrono::milliseconds(value->expires_ms - clock_.WallMillis());
+    sessions.push_back({id, std::move(stored)});
+  }
+  executor_.Post([this, done = std::move(done), sessions = std::move(sessions)]() mutable {
+    if (!outage.ok()) return std::move(done)(outage);
+    std::move(done)(std::move(sessions));
+  });
+}
+
+void InMemorySessionStore::EndUser(session::StoreEndUser end, Done<int> done) {
+  int ended = 0;
+  if (outage.ok()) {
+    revoked_before_[end.user_id] = clock_.WallMillis();
+    if (const auto spared = metas_.find(end.spare.text()); spared != metas_.end()) {
+      spared->second.good_since_ms = clock_.WallMillis();
+    }
+    for (const SessionId& id : SessionsOf(end.user_id)) {
+      if (id == end.spare) continue;
+      Bury(id, end.reason, {});
+      ++ended;
+    }
+    if (end.erase) revoked_before_.erase(end.user_id);
+  }
+  executor_.Post([this, done = std::move(done), ended]() mutable {
+    if (!outage.ok()) return std::move(done)(outage);
+    std::move(done)(ended);
+  });
 }
 
 void InMemorySessionStore::Publish(std::string name_space, std::string payload, std::string request_id,

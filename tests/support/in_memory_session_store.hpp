@@ -24,10 +24,13 @@ class InMemorySessionStore final : public session::SessionStore {
   void Read(SessionId id, std::string request_id, Done<session::StoreReply> done) override;
   void Create(session::StoreCreate create, Done<session::StoreReply> done) override;
   void Update(session::StoreUpdate update, Done<session::StoreReply> done) override;
-  void Touch(SessionId id, std::chrono::milliseconds idle, Done<session::StoreReply> done) override;
+  void Touch(SessionId id, std::chrono::milliseconds idle, session::Device device,
+             Done<session::StoreReply> done) override;
   void Regenerate(session::StoreRegenerate regenerate, Done<session::StoreReply> done) override;
   void Destroy(SessionId id, std::string etag, int reason, std::string request_id,
                Done<session::StoreReply> done) override;
+  void ListUser(std::string user_id, Done<std::vector<session::UserSession>> done) override;
+  void EndUser(session::StoreEndUser end, Done<int> done) override;
   void Publish(std::string name_space, std::string payload, std::string request_id,
                Done<session::StoreReply> done) override;
   void Positions(std::vector<std::string> name_spaces, Done<std::vector<session::StorePosition>> done) override;
@@ -55,6 +58,7 @@ class InMemorySessionStore final : public session::SessionStore {
   struct Meta {
     session::StoredSession state;  // without record and ttl
     std::vector<std::pair<std::string, std::string>> requests;
+    std::int64_t good_since_ms = 0;  // older marks of its user do not count
   };
   struct Tomb {
     int reason;
@@ -74,6 +78,11 @@ class InMemorySessionStore final : public session::SessionStore {
   void ApplyMoves(const std::vector<session::ClaimMove>& moves);
   void Announce(const session::StoreEffects& effects, session::StoreReply& reply);
   void Bury(const SessionId& id, int reason, const std::string& request_id);
+  // The ids of a user's live sessions, oldest first.
+  std::vector<SessionId> SessionsOf(const std::string& user_id);
+  // False: the user has no room for one more; reply.outcome says so.
+  bool MakeRoom(const std::string& user_id, const SessionId& leaving, const session::UserLimit& limit,
+                session::StoreReply& reply);
   void Put(const session::StoreCreate& create, std::uint64_t revision, std::int64_t created_ms,
            session::StoreReply& reply);
   std::uint64_t NextRevision(std::uint64_t previous) const {
@@ -84,7 +93,8 @@ class InMemorySessionStore final : public session::SessionStore {
   const Clock& clock_;
   std::map<std::string, Meta> metas_;
   std::map<std::string, Tomb> tombs_;
-  std::map<std::string, std::string> claims_;  // "<namespace>:<value>"
+  std::map<std::string, std::string> claims_;           // "<namespace>:<value>"
+  std::map<std::string, std::int64_t> revoked_before_;  // by user
   std::map<std::string, std::uint64_t> offsets_;
   std::map<std::string, session::StorePosition> published_requests_;
 };

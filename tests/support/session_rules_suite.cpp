@@ -541,7 +541,7 @@ TEST_F(SessionRules, NoTouchPassesTheAbsoluteLimit) {
   EXPECT_LE(world_->ForeignTtl(id.text()), 600'000);
   world_->ForeignSet(id.text(), *world_->ForeignGet(id.text()), 300'000);
   const absl::StatusOr<StoreReply> stored =
-      world_->Await<StoreReply>([&](auto done) { world_->store().Touch(id, 24h, std::move(done)); });
+      world_->Await<StoreReply>([&](auto done) { world_->store().Touch(id, 24h, {}, std::move(done)); });
   ASSERT_TRUE(stored.ok()) << stored.status();
   EXPECT_LE(stored->session.ttl->count(), 600'000);
   EXPECT_LE(world_->ForeignTtl(id.text()), 600'000);

@@ -58,6 +58,8 @@ std::uint64_t AffinityOf(const Request& request) {
     return StableHash(request.session_id());
   } else if constexpr (std::is_same_v<Request, presence::v1::ListOnlineRequest>) {
     return StableHash(request.namespace_());
+  } else if constexpr (requires { request.caller(); }) {
+    return Affinity(request.caller());
   } else {
     return Affinity(request.session());
   }
@@ -144,6 +146,14 @@ class GrpcSessionClient final : public SessionClient {
                       Done<session::v1::DestroySessionResponse> done) override {
     Run(std::move(request), std::move(options), std::move(done), &Call::mutable_destroy_session,
         &Reply::mutable_destroy_session, &SessionAsync::DestroySession);
+  }
+  void ListSessions(session::v1::ListSessionsRequest request, CallOptions options,
+                    Done<session::v1::ListSessionsResponse> done) override {
+    RunUnary(std::move(request), std::move(options), std::move(done), &SessionAsync::ListSessions);
+  }
+  void DestroyUserSessions(session::v1::DestroyUserSessionsRequest request, CallOptions options,
+                           Done<session::v1::DestroyUserSessionsResponse> done) override {
+    RunUnary(std::move(request), std::move(options), std::move(done), &SessionAsync::DestroyUserSessions);
   }
   void Publish(broadcast::v1::PublishRequest request, CallOptions options,
                Done<broadcast::v1::PublishResponse> done) override {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "services/realtime/connection/end_reason.hpp"
 #include "sesior/base/ids.hpp"
 
 namespace sesior::realtime {
@@ -188,6 +189,8 @@ void Client::Rearm() { ArmAt(std::min(session_deadline_, connect_deadline())); }
 void Client::OnDeadline(Time now) {
   if (session_deadline_ <= now) {
     session_deadline_ = kNever;
+    // A ping is due, so the one before was answered.
+    if (hold_ && context_.sessions->touch_on() == TouchOn::kHeartbeat) hold_->Touch();
     session_.OnTimer(now);
   }
   if (connect_deadline() <= now) connection_.OnTimer(now);
@@ -198,6 +201,7 @@ void Client::Close(CloseReason reason) { session_.Close(reason, Loop::Now()); }
 
 void Client::OnMessage(std::string_view data, bool binary) {
   context_.tallies.messages_in.Add();
+  if (hold_ && context_.sessions->touch_on() == TouchOn::kPacket) hold_->Touch();
   if (context_.raw != nullptr) return context_.raw->OnMessage(session_, data, binary);
   connection_.OnMessage(data, binary, Loop::Now());
 }
@@ -261,8 +265,10 @@ void Client::AskSession() {
 void Client::OnSessionVerdict(SessionVerdict verdict) {
   if (verdict == SessionVerdict::kEnded) {
     context_.tallies.sessions_ended.Add();
+    TellSessionEnded();
     return connection_.DisconnectAll(CloseReason::kSessionEnded);
   }
+  if (verdict == SessionVerdict::kChanged) return TellSessionChanged();
   const bool is_current = verdict == SessionVerdict::kCurrent;
   if (is_current) {
     cookie_header_ = std::string();
@@ -284,6 +290,34 @@ void Client::OnSessionVerdict(SessionVerdict verdict) {
       links_[i].reset();
       connection_.Refuse(slot, verdict == SessionVerdict::kRefused ? "Not authorized" : "Service unavailable");
     }
+  }
+}
+
+void Client::TellSessionEnded() {
+  const hub::Json why = hub::Json::Object({{"reason", Text(hold_->end_reason())}});
+  for (std::size_t i = 0; i < links_.size(); ++i) {
+    if (links_[i] && links_[i]->socket) links_[i]->socket->Emit("session:ended", why);
+  }
+}
+
+void Client::TellSessionChanged() {
+  if (context_.changed_members.empty()) return;
+  const auto before = socketio::JsonValue::Parse(hold_->previous()->data_json());
+  const auto now = socketio::JsonValue::Parse(hold_->session()->data_json());
+  std::string changes;
+  for (const std::string& name : context_.changed_members) {
+    const auto old_value = before ? before->Member(name) : std::nullopt;
+    const auto new_value = now ? now->Member(name) : std::nullopt;
+    const std::string_view text = new_value ? new_value->text() : "null";
+    if (text == (old_value ? old_value->text() : "null")) continue;
+    changes.push_back(changes.empty() ? '{' : ',');
+    socketio::AppendJsonString(changes, name);
+    changes.append(":").append(text);
+  }
+  if (changes.empty()) return;
+  const hub::Json news = hub::Json::Raw(changes + '}');
+  for (std::size_t i = 0; i < links_.size(); ++i) {
+    if (links_[i] && links_[i]->socket) links_[i]->socket->Emit("session:changed", news);
   }
 }
 

@@ -4,7 +4,9 @@
 // Life:      made for a handshake; ends itself when its session has finished (ClientContext::on_finished, posted by the
 //            owner); its sockets have left the hub by then.
 // Sessions:  a namespace is joined only when the session behind the handshake's cookie is good; that session is watched
-//            as long as the client lives, and when it ends, the client's sockets are disconnected by the server.
+//            as long as the client lives, and when it ends, the client's sockets are told why ("session:ended"
+//            {reason}) and disconnected by the server. Changes of listed members are told ("session:changed" {member:
+//            value}).
 // Threading: confined to its loop.
 // Memory:    about 700 bytes with one socket, beside the hub's part and the session.
 #pragma once
@@ -41,7 +43,8 @@ struct ClientContext {
   const socketio::ServerConnectionOptions& socketio;
   const std::string& cookie_name;
   hub::Hub& hub;
-  SessionWatches* sessions;  // null: no session is demanded
+  SessionWatches* sessions;                         // null: no session is demanded
+  const std::vector<std::string>& changed_members;  // whose changes clients are told; empty: of none
   LoopTallies& tallies;
   AnswerPacker& packer;
   RawMessages* raw;                                       // null: Socket.IO
@@ -104,6 +107,8 @@ class Client final : public WebSocketUser,
   void OnDeadline(Time now) override;
 
   void CountLimit();
+  void TellSessionEnded();
+  void TellSessionChanged();
   void AskSession();
   void OnSessionVerdict(SessionVerdict verdict);
   void Join(Slot slot);

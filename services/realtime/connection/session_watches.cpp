@@ -10,6 +10,10 @@ namespace sesior::realtime {
 
 using session_client::WatchEvent;
 
+namespace {
+constexpr std::chrono::milliseconds kLeastTouchInterval{200};
+}  // namespace
+
 struct WatchedSession {
   explicit WatchedSession(SessionWatches& all) : watches(all) {}
   ~WatchedSession() { Forget(); }
@@ -21,6 +25,9 @@ struct WatchedSession {
   std::string id;       // once known
   bool listed = false;  // in by_id_
   SessionPtr session;
+  SessionPtr previous;  // while a change is told
+  session::v1::EndReason end_reason = session::v1::END_REASON_UNSPECIFIED;
+  std::chrono::steady_clock::time_point touched = std::chrono::steady_clock::now();  // or opened
   std::vector<SessionHold*> holds;
   std::unique_ptr<session_client::Registration> registration;
 };
@@ -32,6 +39,35 @@ SessionHold::~SessionHold() {
 const SessionPtr& SessionHold::session() const {
   static const SessionPtr none;
   return watched_ ? watched_->session : none;
+}
+
+const SessionPtr& SessionHold::previous() const {
+  static const SessionPtr none;
+  return watched_ ? watched_->previous : none;
+}
+
+session::v1::EndReason SessionHold::end_reason() const {
+  return watched_ ? watched_->end_reason : session::v1::END_REASON_UNSPECIFIED;
+}
+
+void SessionHold::Touch() {
+  if (watched_ && watched_->session) watched_->watches.Touch(*watched_);
+}
+
+void SessionWatches::Touch(WatchedSession& watched) {
+  if (!watched.session->has_expire_time()) return;
+  const auto now = std::chrono::steady_clock::now();
+  if (now - watched.touched < kLeastTouchInterval) return;
+  const std::chrono::milliseconds left =
+      std::chrono::seconds(watched.session->expire_time().seconds()) +
+      std::chrono::milliseconds(watched.session->expire_time().nanos() / 1'000'000) -
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
+  if (now - watched.touched < std::min(touch_.interval, left / 3)) return;
+  watched.touched = now;
+  session::v1::TouchSessionRequest request;
+  request.mutable_session()->set_session_id(watched.id);
+  // The watch tells the new end; a touch that fails is tried again with the next use.
+  sessions_.TouchSession(std::move(request), {}, [](const absl::StatusOr<session::v1::TouchSessionResponse>&) {});
 }
 
 SessionWatches::~SessionWatches() { SESIOR_CHECK(by_id_.empty()); }
@@ -60,6 +96,7 @@ void SessionWatches::OnEvent(const std::shared_ptr<WatchedSession>& watched, abs
       return Tell(watched, SessionVerdict::kRefused);
     case WatchEvent::Kind::kEnded:
       watched->Forget();
+      watched->end_reason = event->reason;
       return Tell(watched, SessionVerdict::kEnded);
     default:
       return OnCurrent(watched, std::move(event->session));
@@ -69,7 +106,12 @@ void SessionWatches::OnEvent(const std::shared_ptr<WatchedSession>& watched, abs
 void SessionWatches::OnCurrent(const std::shared_ptr<WatchedSession>& watched, SessionPtr session) {
   if (watched->session) {
     // Never a higher revision replaced by a lower one.
-    if (session->revision() >= watched->session->revision()) watched->session = std::move(session);
+    const std::uint64_t before = watched->session->revision();
+    if (session->revision() < before) return;
+    const bool is_news = session->revision() > before;
+    watched->previous = std::exchange(watched->session, std::move(session));
+    if (is_news) Tell(watched, SessionVerdict::kChanged);
+    watched->previous.reset();
     return;
   }
   watched->id = session->session_id();

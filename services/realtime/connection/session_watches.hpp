@@ -25,7 +25,21 @@ enum class SessionVerdict {
   kCurrent,      // it is good: SessionHold::session()
   kRefused,      // no valid session behind the cookie
   kUnavailable,  // the session service could not be asked: try again later
-  kEnded,        // after kCurrent: logged out, expired or replaced
+  kEnded,        // after kCurrent: logged out, expired or replaced: SessionHold::end_reason()
+  kChanged,      // after kCurrent, perhaps often: SessionHold::session() is newer than previous()
+};
+
+// What counts as use of a session and keeps it from idling out. Its absolute limit holds in any case.
+enum class TouchOn {
+  kPacket,     // what the client sends; answers to pings are none
+  kHeartbeat,  // an open connection that answers pings
+  kNothing,
+};
+
+struct SessionTouch {
+  TouchOn on = TouchOn::kPacket;
+  // At most so often for a session and a thread; sooner when a third of the time it has left is less.
+  std::chrono::milliseconds interval{60'000};
 };
 
 class SessionWatches;
@@ -34,7 +48,7 @@ struct WatchedSession;
 // One client's part in a watch.
 class SessionHold {
  public:
-  // Called on the loop: once with the first answer, and perhaps once more with kEnded. Never inside Open.
+  // Called on the loop: once with the first answer, then with what becomes of it. Never inside Open.
   using OnVerdict = std::function<void(SessionVerdict)>;
 
   explicit SessionHold(OnVerdict on_verdict) : on_verdict_(std::move(on_verdict)) {}
@@ -44,6 +58,11 @@ class SessionHold {
 
   // The newest state; null before kCurrent.
   const SessionPtr& session() const;
+  // What session() was before, inside kChanged.
+  const SessionPtr& previous() const;
+  session::v1::EndReason end_reason() const;
+  // The session was used now. Costs nothing most of the time.
+  void Touch();
 
  private:
   friend class SessionWatches;
@@ -54,8 +73,9 @@ class SessionHold {
 
 class SessionWatches {
  public:
-  SessionWatches(session_client::SessionClient& sessions, hub::Loop& loop, std::chrono::milliseconds timeout)
-      : sessions_(sessions), loop_(loop), timeout_(timeout) {}
+  SessionWatches(session_client::SessionClient& sessions, hub::Loop& loop, std::chrono::milliseconds timeout,
+                 SessionTouch touch = {})
+      : sessions_(sessions), loop_(loop), timeout_(timeout), touch_(touch) {}
   ~SessionWatches();
 
   std::unique_ptr<SessionHold> Open(std::string cookie_header, SessionHold::OnVerdict on_verdict);
@@ -64,10 +84,13 @@ class SessionWatches {
   // Saves a call for the many that cannot.
   static bool IsPlausible(std::string_view cookie_header, std::string_view cookie_name);
 
+  TouchOn touch_on() const { return touch_.on; }
   std::size_t size() const { return by_id_.size(); }
 
  private:
   friend struct WatchedSession;
+  friend class SessionHold;
+  void Touch(WatchedSession& watched);
   void OnEvent(const std::shared_ptr<WatchedSession>& watched, absl::StatusOr<session_client::WatchEvent> event);
   void OnCurrent(const std::shared_ptr<WatchedSession>& watched, SessionPtr session);
   static void Tell(const std::shared_ptr<WatchedSession>& watched, SessionVerdict verdict);
@@ -75,6 +98,7 @@ class SessionWatches {
   session_client::SessionClient& sessions_;
   hub::Loop& loop_;
   const std::chrono::milliseconds timeout_;
+  const SessionTouch touch_;
   absl::flat_hash_map<std::string_view, WatchedSession*> by_id_;  // keys point into the sessions
 };
 

@@ -9,6 +9,7 @@
 #include "sesior/base/ids.hpp"
 #include "sesior/base/json_string.hpp"
 #include "sesior/base/user_name.hpp"
+#include "sesior/base/utf8.hpp"
 
 namespace sesior::rest {
 namespace {
@@ -16,6 +17,7 @@ namespace {
 namespace v1 = session::v1;
 
 constexpr char kNamespace[] = "/";
+constexpr std::size_t kMaxLinkBytes = 1024;
 
 // Stands in the announcement for the name that the session held when the claim changed hands, which only the service
 // knows for sure. Nobody can guess it, so no name can contain it.
@@ -43,6 +45,8 @@ class Registration final : public std::enable_shared_from_this<Registration> {
     absl::StatusOr<std::string> name = ReadName(exchange_.request());
     if (!name.ok()) return Refuse(name.status());
     name_ = *std::move(name);
+    const absl::StatusOr<std::string> object = ReadObject(exchange_.request());
+    if (const std::optional<std::string> link = StringMember(*object, "link")) return FollowLink(*link);
     v1::ResolveCookieRequest request;
     request.set_cookie_header(exchange_.cookie_header());
     if (request.cookie_header().empty()) return Create();
@@ -55,7 +59,7 @@ class Registration final : public std::enable_shared_from_this<Registration> {
     if (resolved->verdict() != v1::COOKIE_VERDICT_VALID) return Create();
     due_cookie_ = resolved->set_cookie();
     const std::optional<std::string> old_name = UserNameIn(resolved->session());
-    if (!old_name) return SignIn(resolved->session().session_id());
+    if (!old_name) return SignIn(resolved->session());
     Rename(resolved->session().session_id(), *old_name);
   }
 
@@ -63,13 +67,15 @@ class Registration final : public std::enable_shared_from_this<Registration> {
     v1::CreateSessionRequest request;
     *request.add_claims() = UserNameClaim(name_);
     *request.mutable_device() = exchange_.device();
+    request.set_user_id(NewUserId());
     sessions_.CreateSession(std::move(request), exchange_.call_options(),
                             Then(&Registration::Finish<v1::CreateSessionResponse>));
   }
 
-  void SignIn(const std::string& session_id) {
+  void SignIn(const v1::Session& session) {
     v1::RegenerateSessionRequest request;
-    request.mutable_session()->set_session_id(session_id);
+    request.mutable_session()->set_session_id(session.session_id());
+    if (session.user_id().empty()) request.set_user_id(NewUserId());
     request.set_keep_data(true);
     request.set_reason(v1::END_REASON_LOGIN);
     *request.add_claims() = UserNameClaim(name_);
@@ -78,11 +84,36 @@ class Registration final : public std::enable_shared_from_this<Registration> {
                                 Then(&Registration::FinishOrCreate<v1::RegenerateSessionResponse>));
   }
 
+  // The session that another device has made for this one (POST /sessions/link) gets a new id, known here only: so a
+  // link is good once.
+  void FollowLink(const std::string& link) {
+    if (link.size() > kMaxLinkBytes || !IsValidUtf8(link)) return Refuse(LinkIsOver());
+    v1::RegenerateSessionRequest request;
+    request.mutable_session()->set_cookie_header(link);
+    request.set_keep_data(true);
+    request.set_reason(v1::END_REASON_LOGIN);
+    *request.add_claims() = UserNameClaim(name_);
+    *request.mutable_device() = exchange_.device();
+    sessions_.RegenerateSession(std::move(request), exchange_.call_options(), Then(&Registration::OnLinkFollowed));
+  }
+
+  void OnLinkFollowed(absl::StatusOr<v1::RegenerateSessionResponse> response) {
+    const absl::Status& status = response.status();
+    if (absl::IsNotFound(status) || absl::IsUnauthenticated(status)) return Refuse(LinkIsOver());
+    Finish(std::move(response));
+  }
+
+  static absl::Status LinkIsOver() {
+    return absl::InvalidArgumentError("This link has been used already, or is too old: make another one");
+  }
+
   void Rename(const std::string& session_id, const std::string& old_name) {
     v1::UpdateSessionRequest request;
     request.mutable_session()->set_session_id(session_id);
     request.set_merge_patch_json("{}");
     request.set_touch(true);
+    request.set_user_id_if_none(NewUserId());
+    *request.mutable_device() = exchange_.device();
     v1::Claim& claim = *request.add_claims();
     claim = UserNameClaim(name_);
     if (old_name != name_) {

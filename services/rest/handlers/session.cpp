@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "services/rest/handlers/user_name_claim.hpp"
+#include "services/rest/handlers/with_session.hpp"
 #include "services/rest/http/json.hpp"
 #include "sesior/base/error.hpp"
 #include "sesior/http/etag.hpp"
@@ -11,25 +12,6 @@ namespace sesior::rest {
 namespace {
 
 namespace v1 = session::v1;
-
-// Calls `then(exchange, response)` when the caller has a valid session, else answers.
-template <typename Then>
-void WithSession(session_client::SessionClient& sessions, Exchange exchange, Then then) {
-  v1::ResolveCookieRequest request;
-  request.set_cookie_header(exchange.cookie_header());
-  if (request.cookie_header().empty()) return std::move(exchange).Fail(absl::UnauthenticatedError(""));
-  request.set_touch(true);
-  session_client::CallOptions options = exchange.call_options();
-  sessions.ResolveCookie(std::move(request), std::move(options),
-                         [exchange = std::move(exchange),
-                          then = std::move(then)](absl::StatusOr<v1::ResolveCookieResponse> resolved) mutable {
-                           if (!resolved.ok()) return std::move(exchange).Fail(resolved.status());
-                           if (resolved->verdict() != v1::COOKIE_VERDICT_VALID) {
-                             return std::move(exchange).Fail(absl::UnauthenticatedError(""));
-                           }
-                           then(std::move(exchange), *std::move(resolved));
-                         });
-}
 
 http::Response RecordResponse(const v1::Session& session, const std::string& set_cookie) {
   http::Response response(200, "application/json; charset=utf-8", session.data_json());

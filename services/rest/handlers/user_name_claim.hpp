@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "services/rest/http/json.hpp"
+#include "sesior/base/ids.hpp"
 #include "sesior/session/v1/session.pb.h"
 
 namespace sesior::rest {
@@ -19,6 +20,9 @@ inline session::v1::Claim UserNameClaim(std::string_view name) {
   claim.set_member(kUserNameMember);
   return claim;
 }
+
+// A user is an id of its own, made when a session gets its first name: names change, and may be another's later.
+inline std::string NewUserId() { return "u-" + NewRequestId(); }
 
 // The name in a record; nullopt: it has none.
 inline std::optional<std::string> UserNameIn(const session::v1::Session& session) {

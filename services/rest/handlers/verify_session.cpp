@@ -35,6 +35,7 @@ void Adopt(session_client::SessionClient& sessions, const std::string& session_i
   request.mutable_session()->set_session_id(session_id);
   request.set_merge_patch_json("{}");
   *request.add_claims() = UserNameClaim(name);
+  request.set_user_id_if_none(NewUserId());
   session_client::CallOptions options = exchange.call_options();
   sessions.UpdateSession(
       std::move(request), std::move(options),
@@ -60,6 +61,7 @@ void VerifySession(session_client::SessionClient& sessions, AdoptedNames& adopte
   request.set_cookie_header(exchange.cookie_header());
   if (request.cookie_header().empty()) return AnswerName(std::move(exchange), std::nullopt, "");
   request.set_touch(true);
+  *request.mutable_device() = exchange.device();
   session_client::CallOptions options = exchange.call_options();
   sessions.ResolveCookie(std::move(request), std::move(options),
                          [&sessions, &adopted,

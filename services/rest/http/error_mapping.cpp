@@ -23,6 +23,7 @@ constexpr Row kTable[] = {
     {absl::StatusCode::kInvalidArgument, "", 400, "", false},
     {absl::StatusCode::kOutOfRange, "", 400, "", false},
     {absl::StatusCode::kUnauthenticated, "", 401, "no valid session", false},
+    {absl::StatusCode::kNotFound, "HANDLE_NOT_FOUND", 404, "no such session, or it has ended", false},
     {absl::StatusCode::kNotFound, "", 401, "no valid session", false},
     {absl::StatusCode::kPermissionDenied, "", 403, "not allowed", false},
     {absl::StatusCode::kAlreadyExists, "CLAIM_TAKEN", 409, "User already exists", false},

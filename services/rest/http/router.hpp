@@ -23,7 +23,8 @@ class Router {
 
   Router(http::CorsPolicy cors, http::TrustedProxies proxies, telemetry::Registry& registry);
 
-  // `path` is compared byte for byte. A handler for GET answers HEAD too. Those of one `name` are counted together.
+  // `path` is compared byte for byte; where it ends with "/*", any one more segment may stand, unless a route names it.
+  // A handler for GET answers HEAD too. Those of one `name` are counted together.
   void Add(http::Method method, std::string path, Handler handler, const std::string& name);
 
   void Route(http::Request request, const std::string& peer_address, Reply reply) const;
@@ -43,6 +44,9 @@ class Router {
   const http::TrustedProxies proxies_;
   telemetry::Registry& registry_;
   const std::shared_ptr<RouteMetrics> no_route_;
+  // Null: no route.
+  const Path* Find(const std::string& path) const;
+
   absl::flat_hash_map<std::string, Path> paths_;
 };
 

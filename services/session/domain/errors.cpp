@@ -80,4 +80,14 @@ absl::Status CreateRateExceeded(bool by_address, std::chrono::milliseconds retry
                {.reason = "CREATE_RATE", .field = by_address ? "device.address" : "", .retry_after = retry_after});
 }
 
+absl::Status TooManySessions(int limit) {
+  return Make(absl::StatusCode::kResourceExhausted,
+              absl::StrCat("the user has too many sessions (limit ", limit, "); end one first"), "TOO_MANY_SESSIONS");
+}
+
+absl::Status HandleNotFound() {
+  return Make(absl::StatusCode::kNotFound, "the user has no such session, or it has ended", "HANDLE_NOT_FOUND",
+              "handle");
+}
+
 }  // namespace sesior::session

@@ -24,4 +24,7 @@ absl::Status TooManyWaiting();                                            // kRe
 // kResourceExhausted CREATE_RATE, with a wait; field device.address when it is the limit of an address.
 absl::Status CreateRateExceeded(bool by_address, std::chrono::milliseconds retry_after);
 
+absl::Status TooManySessions(int limit);  // kResourceExhausted TOO_MANY_SESSIONS
+absl::Status HandleNotFound();            // kNotFound HANDLE_NOT_FOUND
+
 }  // namespace sesior::session

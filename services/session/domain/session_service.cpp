@@ -7,6 +7,7 @@
 #include "services/session/domain/json_text.hpp"
 #include "services/session/domain/recent_changes.hpp"
 #include "services/session/domain/session_writes.hpp"
+#include "services/session/domain/user_sessions.hpp"
 #include "sesior/base/status_macros.hpp"
 
 namespace sesior::session {
@@ -50,8 +51,10 @@ absl::Status CheckExpress(const ExpressWrite& express, bool creates) {
   return absl::OkStatus();
 }
 
-absl::Status CheckWrite(const std::vector<ClaimRequest>& claims, std::string_view request_id) {
+absl::Status CheckWrite(const std::vector<ClaimRequest>& claims, std::string_view request_id,
+                        std::string_view user_id) {
   SESIOR_RETURN_IF_ERROR(CheckRequestId(request_id));
+  if (!user_id.empty()) SESIOR_RETURN_IF_ERROR(CheckUserId(user_id));
   return CheckClaims(claims);
 }
 
@@ -171,7 +174,8 @@ void SessionService::ReadInOrder(SessionId id, Done<SessionView> then) {
   if (!taken) Fail(std::move(*shared), TooManyWaiting());
 }
 
-void SessionService::TouchIfDue(SessionView view, bool touch, bool cookie_due, Done<SessionResult> done) {
+void SessionService::TouchIfDue(SessionView view, bool touch, bool cookie_due, Device device,
+                                Done<SessionResult> done) {
   const auto finish = [this](SessionView seen, bool due, Done<SessionResult> end) {
     SessionResult result;
     if (due) result.set_cookie = SetCookie(seen);
@@ -182,12 +186,14 @@ void SessionService::TouchIfDue(SessionView view, bool touch, bool cookie_due, D
   // Near the absolute limit a touch can give no more than what is left.
   const std::chrono::milliseconds full = Bounded(view.idle, view.stored.absolute_expiry_ms);
   const std::chrono::milliseconds used = view.stored.ttl ? full - *view.stored.ttl : std::chrono::milliseconds(0);
-  if (!touch || !view.stored.ttl || used < std::min(options_.touch_interval, full / 10)) {
+  // A session that Express made gets its device with the first touch that brings one.
+  const bool is_news = view.stored.device.empty() && !device.empty();
+  if (!touch || !view.stored.ttl || (!is_news && used < std::min(options_.touch_interval, full / 10))) {
     return finish(std::move(view), cookie_due, std::move(done));
   }
   const SessionId id = view.id;
   const std::chrono::milliseconds idle = view.idle;
-  store_.Touch(id, idle,
+  store_.Touch(id, idle, Tidy(std::move(device)),
                [this, finish, view = std::move(view), cookie_due,
                 done = std::move(done)](absl::StatusOr<StoreReply> reply) mutable {
                  if (!reply.ok()) return std::move(done)(reply.status());
@@ -201,7 +207,7 @@ void SessionService::TouchIfDue(SessionView view, bool touch, bool cookie_due, D
                });
 }
 
-void SessionService::Resolve(std::string cookie_header, bool touch, Done<ResolveResult> done) {
+void SessionService::Resolve(std::string cookie_header, bool touch, Device device, Done<ResolveResult> done) {
   CookieReading reading = ReadCookie(cookie_header);
   if (reading.verdict != CookieVerdict::kGood) {
     executor_.Post([verdict = reading.verdict, done = std::move(done)]() mutable {
@@ -214,10 +220,10 @@ void SessionService::Resolve(std::string cookie_header, bool touch, Done<Resolve
     if (!result.ok()) return std::move(end)(result.status());
     std::move(end)(ResolveResult{CookieVerdict::kGood, std::move(result->session), std::move(result->set_cookie)});
   };
-  ReadInOrder(std::move(reading.id), [this, touch, retired = reading.retired, answer,
+  ReadInOrder(std::move(reading.id), [this, touch, retired = reading.retired, answer, device = std::move(device),
                                       done = std::move(done)](absl::StatusOr<SessionView> view) mutable {
     if (!view.ok()) return answer(view.status(), std::move(done));
-    TouchIfDue(*std::move(view), touch, retired,
+    TouchIfDue(*std::move(view), touch, retired, std::move(device),
                [answer, done = std::move(done)](absl::StatusOr<SessionResult> result) mutable {
                  answer(std::move(result), std::move(done));
                });
@@ -230,7 +236,7 @@ void SessionService::Get(SessionRef session, bool touch, Done<SessionResult> don
   ReadInOrder(std::move(reference->id), [this, touch, retired = reference->retired_secret,
                                          done = std::move(done)](absl::StatusOr<SessionView> view) mutable {
     if (!view.ok()) return std::move(done)(view.status());
-    TouchIfDue(*std::move(view), touch, retired, std::move(done));
+    TouchIfDue(*std::move(view), touch, retired, {}, std::move(done));
   });
 }
 
@@ -256,7 +262,7 @@ void SessionService::Touch(SessionRef session, Done<TouchResult> done) {
   Get(std::move(session), false, [this, done = std::move(done)](absl::StatusOr<SessionResult> result) mutable {
     if (!result.ok()) return std::move(done)(result.status());
     const auto before = result->session.stored.ttl;
-    TouchIfDue(std::move(result->session), true, false,
+    TouchIfDue(std::move(result->session), true, false, {},
                [this, before, done = std::move(done)](absl::StatusOr<SessionResult> touched) mutable {
                  if (!touched.ok()) return std::move(done)(touched.status());
                  TouchResult out;
@@ -273,7 +279,7 @@ void SessionService::StartWrite(const SessionId& id, std::shared_ptr<Write> writ
 }
 
 void SessionService::Create(CreateRequest request, Done<SessionResult> done) {
-  if (absl::Status status = CheckWrite(request.claims, request.request_id); !status.ok()) {
+  if (absl::Status status = CheckWrite(request.claims, request.request_id, request.user_id); !status.ok()) {
     return Fail(std::move(done), std::move(status));
   }
   if (request.express) {
@@ -295,7 +301,7 @@ void SessionService::Create(CreateRequest request, Done<SessionResult> done) {
 void SessionService::Update(UpdateRequest request, Done<SessionResult> done) {
   absl::StatusOr<Reference> reference = Find(request.session);
   if (!reference.ok()) return Fail(std::move(done), reference.status());
-  if (absl::Status status = CheckWrite(request.claims, request.request_id); !status.ok()) {
+  if (absl::Status status = CheckWrite(request.claims, request.request_id, request.user_id_if_none); !status.ok()) {
     return Fail(std::move(done), std::move(status));
   }
   if (request.express) {
@@ -311,7 +317,7 @@ void SessionService::Update(UpdateRequest request, Done<SessionResult> done) {
 void SessionService::Regenerate(RegenerateRequest request, Done<SessionResult> done) {
   absl::StatusOr<Reference> reference = Find(request.session);
   if (!reference.ok()) return Fail(std::move(done), reference.status());
-  if (absl::Status status = CheckWrite(request.claims, request.request_id); !status.ok()) {
+  if (absl::Status status = CheckWrite(request.claims, request.request_id, request.user_id); !status.ok()) {
     return Fail(std::move(done), std::move(status));
   }
   const SessionId id = std::move(reference->id);

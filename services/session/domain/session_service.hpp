@@ -7,7 +7,7 @@
 // SESSION_EXPIRED),
 //            kUnauthenticated (COOKIE_MALFORMED, SIGNATURE_INVALID) for a reference by cookie, kInvalidArgument with
 //            the field, kAlreadyExists (CLAIM_TAKEN, SESSION_EXISTS), kAborted (ETAG_MISMATCH, WRITE_CONFLICT),
-//            kResourceExhausted (RECORD_TOO_LARGE, CREATE_RATE, TOO_MANY_CALLS).
+//            kResourceExhausted (RECORD_TOO_LARGE, CREATE_RATE, TOO_MANY_CALLS, TOO_MANY_SESSIONS).
 // Shutdown:  destroy it only when the executor runs no more of its work.
 #pragma once
 
@@ -48,6 +48,7 @@ struct SessionOptions {
   std::chrono::milliseconds touch_interval{60'000};  // a session is touched at most so often (or each tenth of its TTL)
   MergeLimits merge;
   std::vector<std::string> claimed_members{"userName"};  // set by claims only
+  UserLimit user_limit;
   int update_tries = 8;
   bool rolling = false;  // as express-session's: every touch answers with a new cookie
   ForeignConflict foreign_conflict = ForeignConflict::kReapply;
@@ -110,7 +111,7 @@ struct ExpressWrite {
 
 struct CreateRequest {
   std::string data_json;
-  std::string user_id;
+  std::string user_id;         // empty: nobody's
   std::string client_address;  // as the edge saw it; empty: unknown
   std::optional<std::chrono::milliseconds> idle_ttl;
   std::optional<std::chrono::milliseconds> absolute_ttl;
@@ -118,6 +119,7 @@ struct CreateRequest {
   std::optional<Announcement> announcement;
   std::string request_id;
   std::optional<ExpressWrite> express;
+  Device device;
 };
 
 struct UpdateRequest {
@@ -130,6 +132,8 @@ struct UpdateRequest {
   bool touch = false;
   std::string request_id;
   std::optional<ExpressWrite> express;
+  std::string user_id_if_none;  // the user of a session that has none yet
+  Device device;                // empty: as before
 };
 
 struct RegenerateRequest {
@@ -143,6 +147,7 @@ struct RegenerateRequest {
   std::string user_id;  // empty: as before
   std::optional<Announcement> announcement;
   std::string request_id;
+  Device device;  // empty: as before
 };
 
 struct DestroyRequest {
@@ -169,7 +174,11 @@ class SessionService {
                  ChangeFeed* feed = nullptr);
   ~SessionService();
 
-  void Resolve(std::string cookie_header, bool touch, Done<ResolveResult> done);
+  // `device`: remembered when the session is touched.
+  void Resolve(std::string cookie_header, bool touch, Device device, Done<ResolveResult> done);
+  void Resolve(std::string cookie_header, bool touch, Done<ResolveResult> done) {
+    Resolve(std::move(cookie_header), touch, {}, std::move(done));
+  }
   void Get(SessionRef session, bool touch, Done<SessionResult> done);
   void Create(CreateRequest request, Done<SessionResult> done);
   void Update(UpdateRequest request, Done<SessionResult> done);
@@ -213,7 +222,7 @@ class SessionService {
   void ReadInOrder(SessionId id, Done<SessionView> then);
   // What a read makes of a state: what a stale copy set back is mended first.
   void TakeIn(SessionId id, StoredSession stored, Done<SessionView> then);
-  void TouchIfDue(SessionView view, bool touch, bool cookie_due, Done<SessionResult> done);
+  void TouchIfDue(SessionView view, bool touch, bool cookie_due, Device device, Done<SessionResult> done);
   void StartWrite(const SessionId& id, std::shared_ptr<Write> write);
   // Why there is no session: `reply` says kGone or kMissing.
   absl::Status EndOf(const StoreReply& reply);

@@ -1,5 +1,8 @@
 #include "services/session/domain/session_store.hpp"
 
+#include <algorithm>
+#include <cstddef>
+
 #include "absl/strings/str_cat.h"
 #include "sesior/base/string_view.hpp"
 
@@ -38,6 +41,40 @@ std::vector<HeldClaim> DecodeClaims(std::string_view text) {
     claims.push_back(std::move(claim));
   }
   return claims;
+}
+
+namespace {
+
+std::string TidyText(const std::string& text, std::size_t limit) {
+  std::string tidy;
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) >= ' ' && c != '\x7f') tidy.push_back(c);
+  }
+  if (tidy.size() <= limit) return tidy;
+  while (limit > 0 && (static_cast<unsigned char>(tidy[limit]) & 0xC0) == 0x80) --limit;
+  tidy.resize(limit);
+  return tidy;
+}
+
+}  // namespace
+
+Device Tidy(Device device) {
+  return {TidyText(device.address, 64), TidyText(device.user_agent, 256), TidyText(device.label, 64)};
+}
+
+std::string EncodeDevice(const Device& device) {
+  return device.empty() ? std::string() : absl::StrCat(device.address, "\x1f", device.user_agent, "\x1f", device.label);
+}
+
+Device DecodeDevice(std::string_view text) {
+  Device device;
+  const std::size_t first = text.find('\x1f');
+  if (first == std::string_view::npos) return device;
+  const std::size_t second = std::min(text.find('\x1f', first + 1), text.size());
+  device.address = std::string(text.substr(0, first));
+  device.user_agent = std::string(text.substr(first + 1, second - first - 1));
+  if (second < text.size()) device.label = std::string(text.substr(second + 1));
+  return device;
 }
 
 }  // namespace sesior::session

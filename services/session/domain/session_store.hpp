@@ -39,6 +39,20 @@ SessionId ClaimHolder(std::string_view claim_text);
 std::string EncodeClaims(const std::vector<HeldClaim>& claims);
 std::vector<HeldClaim> DecodeClaims(std::string_view text);
 
+// Where a session is used from, for its user's list.
+struct Device {
+  std::string address;
+  std::string user_agent;
+  std::string label;
+  bool empty() const { return address.empty() && user_agent.empty() && label.empty(); }
+  friend bool operator==(const Device&, const Device&) = default;
+};
+// As fit to be kept: control characters dropped, cut between characters at 64, 256 and 64 bytes.
+Device Tidy(Device device);
+// The same in one text, as kept in the sidecar.
+std::string EncodeDevice(const Device& device);
+Device DecodeDevice(std::string_view text);
+
 struct StoredSession {
   std::string record;  // the bytes in the store
   std::string etag;    // their SHA-1, lower-case hex, no quotes
@@ -51,6 +65,20 @@ struct StoredSession {
   std::vector<HeldClaim> claims;
   std::string recent;                            // what our last writes changed, see recent_changes.hpp
   std::optional<std::chrono::milliseconds> ttl;  // unset: the key does not expire
+  std::int64_t last_seen_ms = 0;                 // created or touched; 0: not known
+  Device device;
+};
+
+// One of a user's sessions; `stored` without record and claims.
+struct UserSession {
+  SessionId id;
+  StoredSession stored;
+};
+
+// How many sessions a user may have, and whether one more ends the oldest or is refused.
+struct UserLimit {
+  int sessions = 100;  // 1 to 1,000: a step may look at all of them
+  bool end_oldest = true;
 };
 
 // How a step ended. What each carries is said at the calls.
@@ -60,6 +88,7 @@ enum class StoreOutcome {
   kGone,      // destroyed; `end_reason` says why
   kConflict,  // not the expected version; `session` is the present one
   kExists,    // creation: the id is in use
+  kFull,      // the user has as many sessions as are allowed
   kTaken,     // claim number `taken_index` is held; `taken_text` says by whom
   kReplay,    // this request id was carried out before; `replay` is its result, `session` the present state
 };
@@ -111,6 +140,8 @@ struct StoreEffects {
   std::optional<StorePresenceChange> presence;
   std::string request_id;  // empty: not remembered
   std::string result;      // remembered with it; no line feed
+  Device device;           // empty: as before
+  UserLimit user_limit;    // for a session that becomes a user's
 };
 
 struct StoreCreate {
@@ -128,10 +159,11 @@ struct StoreUpdate {
   std::string expected_etag;
   std::uint64_t expected_revision = 0;
   std::optional<std::string> record;             // unset: the bytes stay
-  std::optional<std::chrono::milliseconds> ttl;  // unset: the TTL stays
+  std::optional<std::chrono::milliseconds> ttl;  // unset: the TTL stays; set: the session was seen now
   std::optional<std::string> recent;             // unset: stays; on its own it makes no new revision
   // Set: the session's own_idle from now on, whatever it was; meant with a record.
   std::optional<std::optional<std::chrono::milliseconds>> own_idle;
+  std::string user_id_if_none;
   StoreEffects effects;
 };
 
@@ -144,24 +176,35 @@ struct StoreRegenerate {
   StoreCreate next;
 };
 
+struct StoreEndUser {
+  std::string user_id;
+  SessionId spare;  // empty: none
+  int reason = 0;
+  bool erase = false;  // nothing that names the user stays; else a mark, which ends older sessions that turn up later
+};
+
 class SessionStore {
  public:
   virtual ~SessionStore() = default;
 
   // kOk, kMissing, kGone; kReplay when `request_id` is not empty and known.
   virtual void Read(SessionId id, std::string request_id, Done<StoreReply> done) = 0;
-  // kOk with `session`; kExists, kGone, kTaken, kReplay.
+  // kOk with `session`; kExists, kGone, kTaken, kFull, kReplay.
   virtual void Create(StoreCreate create, Done<StoreReply> done) = 0;
-  // kOk with `session`; kMissing, kGone, kConflict, kTaken, kReplay. Nothing is changed unless kOk.
+  // kOk with `session`; kMissing, kGone, kConflict, kTaken, kFull, kReplay. Nothing is changed unless kOk.
   virtual void Update(StoreUpdate update, Done<StoreReply> done) = 0;
-  // Renews the TTL to `idle`, never past the absolute limit; a key without TTL keeps none. kOk with session.ttl only;
-  // kMissing, kGone.
-  virtual void Touch(SessionId id, std::chrono::milliseconds idle, Done<StoreReply> done) = 0;
+  // Renews the TTL to `idle`, never past the absolute limit; a key without TTL keeps none. `device` empty: as before.
+  // kOk with session.ttl only; kMissing, kGone.
+  virtual void Touch(SessionId id, std::chrono::milliseconds idle, Device device, Done<StoreReply> done) = 0;
   // Makes `next` and destroys the old session. kOk with `session` (the new one); as Update, and kExists.
   virtual void Regenerate(StoreRegenerate regenerate, Done<StoreReply> done) = 0;
   // Record, claims and presence go, a tombstone stays. `etag` empty: any version. kOk (also when `request_id` is the
   // one that destroyed it); kMissing, kGone, kConflict.
   virtual void Destroy(SessionId id, std::string etag, int reason, std::string request_id, Done<StoreReply> done) = 0;
+  // The live sessions of a user, in no order.
+  virtual void ListUser(std::string user_id, Done<std::vector<UserSession>> done) = 0;
+  // Destroys all of them but the spared one, a hundred a step; how many it were. After an error some may be left.
+  virtual void EndUser(StoreEndUser end, Done<int> done) = 0;
   // Sends a broadcast on its own; kOk or kReplay, both with `position`.
   virtual void Publish(std::string name_space, std::string payload, std::string request_id, Done<StoreReply> done) = 0;
   // Where the namespaces stand, in their order.

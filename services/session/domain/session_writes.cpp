@@ -116,8 +116,10 @@ absl::StatusOr<std::string> SessionService::Write::Merged(std::string record, st
   return text;
 }
 
-StoreEffects SessionService::Write::Effects(ClaimPlan plan) {
+StoreEffects SessionService::Write::Effects(ClaimPlan plan, const Device& device) {
   StoreEffects effects;
+  effects.device = Tidy(device);
+  effects.user_limit = service_.options_.user_limit;
   previous_ = plan.previous;
   effects.claim_moves = std::move(plan.moves);
   if (plan.changes_held) effects.claims = std::move(plan.held);
@@ -186,7 +188,7 @@ void SessionService::CreateWrite::Try() {
   // What was made here can be read; the view knows the idle limit.
   create.ttl = service_.Bounded(service_.View(id_, std::move(made))->idle, create.absolute_expiry_ms);
   create.user_id = request_.user_id;
-  create.effects = Effects(PlanClaims(id_, create.record, {}, claims_, takeovers_));
+  create.effects = Effects(PlanClaims(id_, create.record, {}, claims_, takeovers_), request_.device);
   service_.store_.Create(std::move(create), [self = shared_from_this(), this](absl::StatusOr<StoreReply> reply) {
     OnCreated(std::move(reply));
   });
@@ -200,6 +202,8 @@ void SessionService::CreateWrite::OnCreated(absl::StatusOr<StoreReply> reply) {
     case StoreOutcome::kReplay:
       previous_ = DecodePrevious(reply->replay);
       return FinishWith(id_, std::move(reply->session), true);
+    case StoreOutcome::kFull:
+      return Finish(TooManySessions(service_.options_.user_limit.sessions));
     case StoreOutcome::kTaken:
       Judge(*reply);
       return;
@@ -278,7 +282,8 @@ absl::StatusOr<std::optional<StoreUpdate>> SessionService::UpdateWrite::Prepare(
     SESIOR_ASSIGN_OR_RETURN(const SessionView view, service_.View(subject_, std::move(next)));
     update.ttl = service_.Bounded(view.idle, state_.absolute_expiry_ms);
   }
-  update.effects = Effects(PlanClaims(subject_, state_.record, state_.claims, claims_, takeovers_));
+  if (state_.user_id.empty()) update.user_id_if_none = request_.user_id_if_none;
+  update.effects = Effects(PlanClaims(subject_, state_.record, state_.claims, claims_, takeovers_), request_.device);
   // What is mended must still be ours; behind the requests' own moves, so that Judge knows them apart.
   for (const HeldClaim& claim : overwrite_.claims) {
     if (!IsAsked(claim)) update.effects.claim_moves.push_back(Kept(claim));
@@ -286,7 +291,8 @@ absl::StatusOr<std::optional<StoreUpdate>> SessionService::UpdateWrite::Prepare(
   if (!lost_claims_.empty() && !update.effects.claims) update.effects.claims = state_.claims;
   update.effects.presence = request_.presence;
   const bool is_nothing = !update.record && !update.ttl && !update.recent && claims_.empty() && lost_claims_.empty() &&
-                          !update.effects.announcement && !update.effects.presence;
+                          !update.effects.announcement && !update.effects.presence && update.user_id_if_none.empty() &&
+                          (update.effects.device.empty() || update.effects.device == state_.device);
   return is_nothing ? std::nullopt : std::optional(std::move(update));
 }
 
@@ -328,6 +334,8 @@ void SessionService::UpdateWrite::OnUpdated(absl::StatusOr<StoreReply> reply) {
       is_recalled_ = false;
       if (absl::StatusOr<SessionView> view = service_.View(subject_, state_); !view.ok()) return Finish(view.status());
       return TryAgain(state_.etag);
+    case StoreOutcome::kFull:
+      return Finish(TooManySessions(service_.options_.user_limit.sessions));
     case StoreOutcome::kTaken:
       if (!Judge(*reply)) {
         // The value of a member that was to be mended is another's by now.
@@ -415,7 +423,8 @@ absl::StatusOr<StoreRegenerate> SessionService::RegenerateWrite::Prepare() {
   next.user_id = request_.user_id.empty() && request_.keep_data ? state_.user_id : request_.user_id;
   std::vector<HeldClaim> held = state_.claims;
   std::erase_if(held, [this](const HeldClaim& claim) { return lost_claims_.contains(claim.name_space); });
-  next.effects = Effects(PlanClaimsForNewId(subject_, new_id_, request_.keep_data, held, claims_, takeovers_));
+  next.effects =
+      Effects(PlanClaimsForNewId(subject_, new_id_, request_.keep_data, held, claims_, takeovers_), request_.device);
   return regenerate;
 }
 
@@ -444,6 +453,8 @@ void SessionService::RegenerateWrite::OnRegenerated(absl::StatusOr<StoreReply> r
     case StoreOutcome::kExists:
       new_id_ = SessionId::Generate();
       return TryAgain();
+    case StoreOutcome::kFull:
+      return Finish(TooManySessions(service_.options_.user_limit.sessions));
     case StoreOutcome::kTaken:
       if (!Judge(*reply)) {
         // A claim that was to move along is another's by now: go on without it.

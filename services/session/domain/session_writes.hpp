@@ -52,7 +52,7 @@ class SessionService::Write : public std::enable_shared_from_this<Write> {
   // `record` with the claims' members that a stale copy has set back, as overwrite_ says.
   absl::StatusOr<std::string> Mended(const std::string& record) const;
   void CountOverwrite();
-  StoreEffects Effects(ClaimPlan plan);
+  StoreEffects Effects(ClaimPlan plan, const Device& device);
   // `patch` on `record`, with what Express's own write says.
   absl::StatusOr<std::string> Merged(std::string record, std::string_view patch,
                                      const std::optional<ExpressWrite>& express,

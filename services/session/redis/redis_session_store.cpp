@@ -66,6 +66,10 @@ absl::StatusOr<StoreReply> Parse(const Reply& reply) {
     result.outcome = StoreOutcome::kExists;
     return result;
   }
+  if (outcome == "FULL") {
+    result.outcome = StoreOutcome::kFull;
+    return result;
+  }
   if (outcome == "TAKEN") {
     result.outcome = StoreOutcome::kTaken;
     result.taken_index = static_cast<std::size_t>(reply[1].number());
@@ -81,7 +85,7 @@ absl::StatusOr<StoreReply> Parse(const Reply& reply) {
   } else {
     return absl::InternalError("a session script gave an answer without meaning");
   }
-  if (reply.size() < 14) return result;  // outcomes without a state
+  if (reply.size() < 17) return result;  // outcomes without a state
   result.replay = std::string(at(1));
   result.position.epoch = std::string(at(2));
   result.position.offset = static_cast<std::uint64_t>(reply[3].number());
@@ -97,6 +101,8 @@ absl::StatusOr<StoreReply> Parse(const Reply& reply) {
   session.claims = DecodeClaims(at(12));
   session.ttl = Ttl(reply[13].number());
   session.recent = std::string(at(14));
+  session.last_seen_ms = reply[15].number();
+  session.device = DecodeDevice(at(16));
   return result;
 }
 
@@ -127,6 +133,10 @@ void RedisSessionStore::AddKeys(Arguments& arguments, const SessionId& id) const
   arguments.Add(absl::StrCat("sesior:tomb:{", sess, "}"));
 }
 
+void RedisSessionStore::AddUserLimit(Arguments& arguments, const UserLimit& limit) const {
+  arguments.Add(std::int64_t{limit.sessions}).Add(limit.end_oldest ? "oldest" : "refuse").Add(options_.key_prefix);
+}
+
 void RedisSessionStore::AddEnvironment(Arguments& arguments, const SessionId& id) const {
   arguments.Add(id.text()).Add(clock_.WallMillis()).Add(client_.server().master_replid);
   arguments.Add(options_.foreign_absolute_ttl.count()).Add(options_.tombstone.count());
@@ -147,19 +157,21 @@ void RedisSessionStore::Read(SessionId id, std::string request_id, Done<StoreRep
 }
 
 void RedisSessionStore::Create(StoreCreate create, Done<StoreReply> done) {
-  Arguments arguments = SessionArguments(create.id, 14);
+  Arguments arguments = SessionArguments(create.id, 18);
   StoreEffects& effects = create.effects;
   arguments.Add(std::move(effects.request_id)).Add(std::move(effects.result));
   arguments.Add(create.record).Add(Sha1Hex(create.record)).Add(create.ttl.count()).Add(create.absolute_expiry_ms);
   arguments.Add(OptionalMillis(create.own_idle)).Add(std::move(create.user_id));
   arguments.Add(effects.claims ? EncodeClaims(*effects.claims) : std::string());
+  arguments.Add(EncodeDevice(effects.device));
+  AddUserLimit(arguments, effects.user_limit);
   AddMoves(arguments, effects.claim_moves);
   AddAnnouncement(arguments, effects.announcement);
   client_.Run(ScriptId::kCreate, 3, std::move(arguments), Parsed(std::move(done), std::move(create.record)));
 }
 
 void RedisSessionStore::Update(StoreUpdate update, Done<StoreReply> done) {
-  Arguments arguments = SessionArguments(update.id, 24);
+  Arguments arguments = SessionArguments(update.id, 27);
   StoreEffects& effects = update.effects;
   arguments.Add(std::move(effects.request_id)).Add(std::move(effects.result));
   arguments.Add(std::move(update.expected_etag)).Add(static_cast<std::int64_t>(update.expected_revision));
@@ -174,6 +186,8 @@ void RedisSessionStore::Update(StoreUpdate update, Done<StoreReply> done) {
   arguments.Add(effects.claims ? "1" : "0").Add(effects.claims ? EncodeClaims(*effects.claims) : std::string());
   arguments.Add(update.recent ? "1" : "0").Add(update.recent.value_or(std::string()));
   arguments.Add(update.own_idle ? "1" : "0").Add(update.own_idle ? OptionalMillis(*update.own_idle) : std::string());
+  arguments.Add(std::move(update.user_id_if_none)).Add(EncodeDevice(effects.device));
+  AddUserLimit(arguments, effects.user_limit);
   AddMoves(arguments, effects.claim_moves);
   AddAnnouncement(arguments, effects.announcement);
   if (effects.presence) {
@@ -187,9 +201,9 @@ void RedisSessionStore::Update(StoreUpdate update, Done<StoreReply> done) {
               Parsed(std::move(done), std::move(record), std::move(update.recent)));
 }
 
-void RedisSessionStore::Touch(SessionId id, std::chrono::milliseconds idle, Done<StoreReply> done) {
-  Arguments arguments = SessionArguments(id, 1);
-  arguments.Add(idle.count());
+void RedisSessionStore::Touch(SessionId id, std::chrono::milliseconds idle, Device device, Done<StoreReply> done) {
+  Arguments arguments = SessionArguments(id, 2);
+  arguments.Add(idle.count()).Add(EncodeDevice(device));
   client_.Run(ScriptId::kTouch, 3, std::move(arguments), [done = std::move(done)](absl::StatusOr<Reply> reply) mutable {
     if (!reply.ok()) return std::move(done)(reply.status());
     absl::StatusOr<StoreReply> result = Parse(*reply);
@@ -204,7 +218,7 @@ void RedisSessionStore::Regenerate(StoreRegenerate regenerate, Done<StoreReply> 
   StoreCreate& next = regenerate.next;
   StoreEffects& effects = next.effects;
   Arguments arguments;
-  arguments.Reserve(40);
+  arguments.Reserve(44);
   AddKeys(arguments, regenerate.old_id);
   AddKeys(arguments, next.id);
   AddEnvironment(arguments, regenerate.old_id);
@@ -215,6 +229,8 @@ void RedisSessionStore::Regenerate(StoreRegenerate regenerate, Done<StoreReply> 
   arguments.Add(next.id.text()).Add(std::move(regenerate.expected_etag));
   arguments.Add(static_cast<std::int64_t>(regenerate.expected_revision));
   arguments.Add(std::int64_t{regenerate.reason}).Add(regenerate.move_presence ? "1" : "0");
+  arguments.Add(EncodeDevice(effects.device));
+  AddUserLimit(arguments, effects.user_limit);
   AddMoves(arguments, effects.claim_moves);
   AddAnnouncement(arguments, effects.announcement);
   client_.Run(ScriptId::kRegenerate, 6, std::move(arguments), Parsed(std::move(done), std::move(next.record)));
@@ -225,6 +241,49 @@ void RedisSessionStore::Destroy(SessionId id, std::string etag, int reason, std:
   Arguments arguments = SessionArguments(id, 3);
   arguments.Add(std::move(request_id)).Add(std::move(etag)).Add(std::int64_t{reason});
   client_.Run(ScriptId::kDestroy, 3, std::move(arguments), Parsed(std::move(done)));
+}
+
+void RedisSessionStore::ListUser(std::string user_id, Done<std::vector<UserSession>> done) {
+  Arguments arguments;
+  arguments.Add(std::move(user_id)).Add(options_.key_prefix).Add(clock_.WallMillis());
+  arguments.Add(client_.server().master_replid);
+  client_.Run(ScriptId::kUserList, 0, std::move(arguments),
+              [done = std::move(done)](absl::StatusOr<Reply> reply) mutable {
+                if (!reply.ok()) return std::move(done)(reply.status());
+                constexpr std::size_t kValues = 9;
+                std::vector<UserSession> sessions(reply->size() / kValues);
+                for (std::size_t i = 0; i < sessions.size(); ++i) {
+                  const auto at = [&](std::size_t value) { return (*reply)[i * kValues + value]; };
+                  sessions[i].id = SessionId(std::string(at(0).text()));
+                  StoredSession& stored = sessions[i].stored;
+                  stored.etag = std::string(at(1).text());
+                  stored.revision = static_cast<std::uint64_t>(at(2).number());
+                  stored.foreign_writer = at(3).text() == "1";
+                  stored.created_ms = at(4).number();
+                  stored.absolute_expiry_ms = at(5).number();
+                  stored.last_seen_ms = at(6).number();
+                  stored.device = DecodeDevice(at(7).text());
+                  stored.ttl = Ttl(at(8).number());
+                }
+                std::move(done)(std::move(sessions));
+              });
+}
+
+void RedisSessionStore::EndUser(StoreEndUser end, Done<int> done) { EndSomeOfUser(std::move(end), 0, std::move(done)); }
+
+void RedisSessionStore::EndSomeOfUser(StoreEndUser end, int ended, Done<int> done) {
+  Arguments arguments;
+  arguments.Add(end.user_id).Add(options_.key_prefix).Add(clock_.WallMillis()).Add(client_.server().master_replid);
+  arguments.Add(options_.tombstone.count()).Add(end.spare.text()).Add(std::int64_t{end.reason});
+  arguments.Add(options_.revoked_mark.count()).Add(end.erase ? "1" : "0");
+  client_.Run(ScriptId::kUserEnd, 0, std::move(arguments),
+              [this, end = std::move(end), ended, done = std::move(done)](absl::StatusOr<Reply> reply) mutable {
+                if (!reply.ok()) return std::move(done)(reply.status());
+                if (reply->size() != 2) return std::move(done)(absl::InternalError("user_end script: bad answer"));
+                const int total = ended + static_cast<int>((*reply)[0].number());
+                if ((*reply)[1].number() == 0) return std::move(done)(total);
+                EndSomeOfUser(std::move(end), total, std::move(done));
+              });
 }
 
 void RedisSessionStore::Publish(std::string name_space, std::string payload, std::string request_id,

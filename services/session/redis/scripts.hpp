@@ -23,6 +23,8 @@ enum class ScriptId : std::size_t {
   kList,
   kSweep,
   kExpire,
+  kUserList,
+  kUserEnd,
   kCount,
 };
 

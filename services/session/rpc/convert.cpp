@@ -42,20 +42,33 @@ void ReplaceAll(std::string& text, const std::string& what, const std::string& w
   }
 }
 
+void SetStored(StoredSession stored, std::int64_t now_ms, session::v1::Session& session) {
+  session.set_user_id(std::move(stored.user_id));
+  session.set_etag('"' + stored.etag + '"');
+  session.set_revision(stored.revision);
+  SetTime(stored.created_ms, *session.mutable_create_time());
+  SetTime(std::max(stored.last_seen_ms, stored.created_ms), *session.mutable_last_seen_time());
+  if (stored.ttl) SetTime(now_ms + stored.ttl->count(), *session.mutable_expire_time());
+  if (stored.absolute_expiry_ms > 0) SetTime(stored.absolute_expiry_ms, *session.mutable_absolute_expire_time());
+  session.set_foreign_writer(stored.foreign_writer);
+  if (stored.device.empty()) return;
+  session.mutable_device()->set_address(std::move(stored.device.address));
+  session.mutable_device()->set_user_agent(std::move(stored.device.user_agent));
+  session.mutable_device()->set_label(std::move(stored.device.label));
+}
+
 }  // namespace
 
 void ToProto(SessionView view, std::int64_t now_ms, session::v1::Session& session) {
   session.set_session_id(view.id.text());
+  session.set_handle(HandleOf(view.id));
   session.set_data_json(std::move(view.data_json));
-  session.set_user_id(std::move(view.stored.user_id));
-  session.set_etag('"' + view.stored.etag + '"');
-  session.set_revision(view.stored.revision);
-  SetTime(view.stored.created_ms, *session.mutable_create_time());
-  if (view.stored.ttl) SetTime(now_ms + view.stored.ttl->count(), *session.mutable_expire_time());
-  if (view.stored.absolute_expiry_ms > 0) {
-    SetTime(view.stored.absolute_expiry_ms, *session.mutable_absolute_expire_time());
-  }
-  session.set_foreign_writer(view.stored.foreign_writer);
+  SetStored(std::move(view.stored), now_ms, session);
+}
+
+void ToProto(ListedSession listed, std::int64_t now_ms, session::v1::Session& session) {
+  session.set_handle(std::move(listed.handle));
+  SetStored(std::move(listed.stored), now_ms, session);
 }
 
 session::v1::CookieVerdict ToProto(CookieVerdict verdict) {
@@ -78,6 +91,10 @@ void ToProto(const StorePosition& position, broadcast::v1::Position& proto) {
   proto.set_namespace_(position.name_space);
   proto.set_epoch(position.epoch);
   proto.set_offset(position.offset);
+}
+
+Device FromProto(const session::v1::Device& device) {
+  return {.address = device.address(), .user_agent = device.user_agent(), .label = device.label()};
 }
 
 SessionRef FromProto(const session::v1::SessionRef& ref) {

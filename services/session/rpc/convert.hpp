@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "services/session/domain/session_service.hpp"
+#include "services/session/domain/user_sessions.hpp"
 #include "sesior/broadcast/v1/broadcast.pb.h"
 #include "sesior/session/v1/session.pb.h"
 
@@ -18,9 +19,12 @@ inline constexpr std::size_t kMaxBroadcastBytes = std::size_t{1} << 20;
 
 // `now_ms`: wall clock, for expire_time.
 void ToProto(SessionView view, std::int64_t now_ms, session::v1::Session& session);
+// Without id and data.
+void ToProto(ListedSession listed, std::int64_t now_ms, session::v1::Session& session);
 session::v1::CookieVerdict ToProto(CookieVerdict verdict);
 void ToProto(const StorePosition& position, broadcast::v1::Position& proto);
 
+Device FromProto(const session::v1::Device& device);
 SessionRef FromProto(const session::v1::SessionRef& ref);
 std::vector<ClaimRequest> FromProto(const google::protobuf::RepeatedPtrField<session::v1::Claim>& claims);
 

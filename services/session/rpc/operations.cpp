@@ -65,6 +65,22 @@ absl::Status CheckReason(session::v1::EndReason reason) {
   return session::v1::EndReason_IsValid(reason) ? absl::OkStatus() : InvalidField("reason", "is not known");
 }
 
+// Whose sessions are meant.
+template <typename Request>
+absl::StatusOr<UserRef> UserFromProto(const Request& request) {
+  UserRef user;
+  if (request.has_caller() == !request.user_id().empty()) {
+    return InvalidField("user_id", "or caller: exactly one of them must be set");
+  }
+  if (request.has_caller()) {
+    user.caller = FromProto(request.caller());
+    return user;
+  }
+  if (absl::Status status = CheckUserId(request.user_id()); !status.ok()) return status;
+  user.user_id = request.user_id();
+  return user;
+}
+
 // Keys are kept with a NUL behind them.
 bool IsPresenceKey(std::string_view key) {
   return !key.empty() && key.size() <= 1024 && key.find('\0') == std::string_view::npos;
@@ -85,13 +101,14 @@ void Operations::Run(session::v1::CreateSessionRequest request, Done<session::v1
   CreateRequest create{
       .data_json = std::move(*request.mutable_data_json()),
       .user_id = std::move(*request.mutable_user_id()),
-      .client_address = std::move(*request.mutable_device()->mutable_address()),
+      .client_address = request.device().address(),
       .idle_ttl = ToMillisOrUnset(request.has_idle_ttl(), request.idle_ttl()),
       .absolute_ttl = ToMillisOrUnset(request.has_absolute_ttl(), request.absolute_ttl()),
       .claims = FromProto(request.claims()),
       .announcement = FromProto(std::move(*request.mutable_announcement())),
       .request_id = std::move(*request.mutable_request_id()),
       .express = TakeExpress(request),
+      .device = FromProto(request.device()),
   };
   sessions_.Create(std::move(create), AnswerWrite<session::v1::CreateSessionResponse>(clock_, std::move(done)));
 }
@@ -162,6 +179,8 @@ void Operations::Run(session::v1::UpdateSessionRequest request, Done<session::v1
       .touch = request.touch(),
       .request_id = std::move(*request.mutable_request_id()),
       .express = TakeExpress(request),
+      .user_id_if_none = std::move(*request.mutable_user_id_if_none()),
+      .device = FromProto(request.device()),
   };
   sessions_.Update(std::move(update), AnswerWrite<session::v1::UpdateSessionResponse>(clock_, std::move(done)));
 }
@@ -194,6 +213,7 @@ void Operations::Run(session::v1::RegenerateSessionRequest request, Done<session
       .user_id = std::move(*request.mutable_user_id()),
       .announcement = FromProto(std::move(*request.mutable_announcement())),
       .request_id = std::move(*request.mutable_request_id()),
+      .device = FromProto(request.device()),
   };
   sessions_.Regenerate(std::move(regenerate),
                        AnswerWrite<session::v1::RegenerateSessionResponse>(clock_, std::move(done)));
@@ -220,7 +240,7 @@ void Operations::Run(session::v1::DestroySessionRequest request, Done<session::v
 }
 
 void Operations::Run(session::v1::ResolveCookieRequest request, Done<session::v1::ResolveCookieResponse> done) {
-  sessions_.Resolve(std::move(*request.mutable_cookie_header()), request.touch(),
+  sessions_.Resolve(std::move(*request.mutable_cookie_header()), request.touch(), FromProto(request.device()),
                     [this, known = std::move(*request.mutable_if_none_match()),
                      done = std::move(done)](absl::StatusOr<ResolveResult> result) mutable {
                       if (!result.ok()) return std::move(done)(result.status());
@@ -233,6 +253,74 @@ void Operations::Run(session::v1::ResolveCookieRequest request, Done<session::v1
                       response.set_set_cookie(std::move(result->set_cookie));
                       std::move(done)(std::move(response));
                     });
+}
+
+void Operations::Run(session::v1::DestroyUserSessionsRequest request,
+                     Done<session::v1::DestroyUserSessionsResponse> done) {
+  absl::StatusOr<UserRef> user = UserFromProto(request);
+  if (!user.ok()) return std::move(done)(user.status());
+  if (absl::Status status = CheckReason(request.reason()); !status.ok()) return std::move(done)(status);
+  EndRequest end;
+  end.user = *std::move(user);
+  end.handle = std::move(*request.mutable_handle());
+  end.spare = SessionId(std::move(*request.mutable_except_session_id()));
+  end.spare_caller = request.except_caller();
+  end.reason = request.reason();
+  users_.End(std::move(end), [this, done = std::move(done)](absl::StatusOr<EndResult> ended) mutable {
+    if (!ended.ok()) return std::move(done)(ended.status());
+    session::v1::DestroyUserSessionsResponse response;
+    response.set_destroyed_count(ended->count);
+    if (ended->caller_ended) response.set_clear_cookie(sessions_.ClearCookie());
+    std::move(done)(std::move(response));
+  });
+}
+
+void Operations::Run(session::v1::ListSessionsRequest request, Done<session::v1::ListSessionsResponse> done) {
+  absl::StatusOr<UserRef> user = UserFromProto(request);
+  if (!user.ok()) return std::move(done)(user.status());
+  if (request.page_size() < 0) return std::move(done)(InvalidField("page_size", "is negative"));
+  ListRequest list;
+  list.user = *std::move(user);
+  list.page_size = request.page_size();
+  list.page_token = std::move(*request.mutable_page_token());
+  users_.List(std::move(list), [this, done = std::move(done)](absl::StatusOr<ListResult> result) mutable {
+    if (!result.ok()) return std::move(done)(result.status());
+    session::v1::ListSessionsResponse response;
+    for (ListedSession& listed : result->sessions) {
+      ToProto(std::move(listed), clock_.WallMillis(), *response.add_sessions());
+    }
+    response.set_next_page_token(std::move(result->next_page_token));
+    response.set_current_handle(std::move(result->current_handle));
+    response.set_set_cookie(std::move(result->set_cookie));
+    std::move(done)(std::move(response));
+  });
+}
+
+void Operations::Run(session::v1::EraseUserRequest request, Done<session::v1::EraseUserResponse> done) {
+  if (absl::Status status = CheckUserId(request.user_id()); !status.ok()) return std::move(done)(status);
+  users_.Erase(std::move(*request.mutable_user_id()), session::v1::END_REASON_ERASED,
+               [done = std::move(done)](absl::StatusOr<int> count) mutable {
+                 if (!count.ok()) return std::move(done)(count.status());
+                 session::v1::EraseUserResponse response;
+                 response.set_destroyed_count(*count);
+                 std::move(done)(std::move(response));
+               });
+}
+
+void Operations::ExportIds(session::v1::ExportUserRequest request, Done<std::vector<SessionId>> done) {
+  if (absl::Status status = CheckUserId(request.user_id()); !status.ok()) return std::move(done)(status);
+  users_.Ids(std::move(*request.mutable_user_id()), std::move(done));
+}
+
+void Operations::ExportOne(SessionId id, Done<session::v1::ExportUserResponse> done) {
+  sessions_.Get({.id = std::move(id), .cookie_header = {}}, false,
+                [this, done = std::move(done)](absl::StatusOr<SessionResult> result) mutable {
+                  if (!result.ok()) return std::move(done)(result.status());
+                  session::v1::ExportUserResponse response;
+                  ToProto(std::move(result->session), clock_.WallMillis(), *response.mutable_session());
+                  response.mutable_session()->clear_session_id();
+                  std::move(done)(std::move(response));
+                });
 }
 
 void Operations::Run(broadcast::v1::PublishRequest request, Done<broadcast::v1::PublishResponse> done) {

@@ -6,9 +6,12 @@
 // Errors:    as the protos say.
 #pragma once
 
+#include <vector>
+
 #include "services/session/domain/presence_store.hpp"
 #include "services/session/domain/session_service.hpp"
 #include "services/session/domain/session_store.hpp"
+#include "services/session/domain/user_sessions.hpp"
 #include "sesior/base/clock.hpp"
 #include "sesior/base/done.hpp"
 #include "sesior/broadcast/v1/broadcast.pb.h"
@@ -31,6 +34,13 @@ class Operations {
   void Run(session::v1::DestroySessionRequest request, Done<session::v1::DestroySessionResponse> done);
   void Run(session::v1::ResolveCookieRequest request, Done<session::v1::ResolveCookieResponse> done);
 
+  void Run(session::v1::DestroyUserSessionsRequest request, Done<session::v1::DestroyUserSessionsResponse> done);
+  void Run(session::v1::ListSessionsRequest request, Done<session::v1::ListSessionsResponse> done);
+  void Run(session::v1::EraseUserRequest request, Done<session::v1::EraseUserResponse> done);
+  // The parts of an export: the ids, then each session, without its id (kNotFound: it has ended meanwhile).
+  void ExportIds(session::v1::ExportUserRequest request, Done<std::vector<SessionId>> done);
+  void ExportOne(SessionId id, Done<session::v1::ExportUserResponse> done);
+
   void Run(broadcast::v1::PublishRequest request, Done<broadcast::v1::PublishResponse> done);
 
   void Run(presence::v1::KeepLeaseRequest request, Done<presence::v1::KeepLeaseResponse> done);
@@ -43,6 +53,7 @@ class Operations {
  private:
   SessionService& sessions_;
   SessionStore& store_;
+  UserSessions users_{sessions_, store_};
   PresenceStore& presence_;
   const Clock& clock_;
 };

@@ -1,5 +1,6 @@
 #include "services/session/rpc/public_services.hpp"
 
+#include <atomic>
 #include <deque>
 #include <map>
 #include <utility>
@@ -177,6 +178,58 @@ void SessionRpcs::GoAway() {
   }
 }
 
+// One export: each session is read when the one before has left, so a slow reader holds one at a time. Destroys itself.
+class SessionRpcs::Export final : public grpc::ServerWriteReactor<session::v1::ExportUserResponse> {
+ public:
+  Export(ServiceParts parts, const session::v1::ExportUserRequest& request) : parts_(parts) {
+    parts_.metrics.calls_unary.Increment();
+    parts_.core.Post([this, request] {
+      parts_.operations.ExportIds(request, [this](absl::StatusOr<std::vector<SessionId>> ids) {
+        if (!ids.ok()) return End(ids.status());
+        ids_.assign(ids->begin(), ids->end());
+        Next();
+      });
+    });
+  }
+
+ private:
+  // On the core.
+  void Next() {
+    if (gone_.load(std::memory_order_relaxed)) return End(absl::CancelledError("the caller is gone"));
+    if (ids_.empty()) return End(absl::OkStatus());
+    const SessionId id = std::move(ids_.front());
+    ids_.pop_front();
+    parts_.operations.ExportOne(id, [this](absl::StatusOr<session::v1::ExportUserResponse> session) {
+      if (absl::IsNotFound(session.status())) return Next();  // ended meanwhile
+      if (!session.ok()) return End(session.status());
+      response_ = *std::move(session);
+      StartWrite(&response_);
+    });
+  }
+
+  void End(const absl::Status& status) {
+    if (!status.ok()) parts_.metrics.errors.Increment();
+    Finish(status.ok() ? grpc::Status::OK : grpc_status::ToGrpc(status));
+  }
+
+  void OnWriteDone(bool ok) override {
+    if (!ok) gone_.store(true, std::memory_order_relaxed);
+    parts_.core.Post([this] { Next(); });
+  }
+  void OnCancel() override { gone_.store(true, std::memory_order_relaxed); }
+  void OnDone() override { delete this; }
+
+  const ServiceParts parts_;
+  std::deque<SessionId> ids_;  // on the core
+  session::v1::ExportUserResponse response_;
+  std::atomic<bool> gone_ = false;
+};
+
+grpc::ServerWriteReactor<session::v1::ExportUserResponse>* SessionRpcs::ExportUser(
+    Context*, const session::v1::ExportUserRequest* request) {
+  return new Export(parts_, *request);
+}
+
 // Each adapter is the same line; the names come from the generated base class.
 #define SESIOR_UNARY(service, package, name)                                                                           \
   grpc::ServerUnaryReactor* service::name(grpc::CallbackServerContext* context, const package::name##Request* request, \
@@ -192,6 +245,9 @@ SESIOR_UNARY(SessionRpcs, session::v1, TouchSession)
 SESIOR_UNARY(SessionRpcs, session::v1, RegenerateSession)
 SESIOR_UNARY(SessionRpcs, session::v1, DestroySession)
 SESIOR_UNARY(SessionRpcs, session::v1, ResolveCookie)
+SESIOR_UNARY(SessionRpcs, session::v1, DestroyUserSessions)
+SESIOR_UNARY(SessionRpcs, session::v1, ListSessions)
+SESIOR_UNARY(SessionRpcs, session::v1, EraseUser)
 
 // --- Broadcasts
 

@@ -47,11 +47,18 @@ class SessionRpcs final : public session::v1::SessionService::CallbackService {
                           session::v1::DestroySessionResponse*) override;
   Reactor* ResolveCookie(Context*, const session::v1::ResolveCookieRequest*,
                          session::v1::ResolveCookieResponse*) override;
+  Reactor* DestroyUserSessions(Context*, const session::v1::DestroyUserSessionsRequest*,
+                               session::v1::DestroyUserSessionsResponse*) override;
+  Reactor* ListSessions(Context*, const session::v1::ListSessionsRequest*, session::v1::ListSessionsResponse*) override;
+  Reactor* EraseUser(Context*, const session::v1::EraseUserRequest*, session::v1::EraseUserResponse*) override;
+  grpc::ServerWriteReactor<session::v1::ExportUserResponse>* ExportUser(Context*,
+                                                                        const session::v1::ExportUserRequest*) override;
   grpc::ServerBidiReactor<session::v1::WatchSessionsRequest, session::v1::WatchSessionsResponse>* WatchSessions(
       Context*) override;
 
  private:
   class WatchStream;
+  class Export;
 
   ServiceParts parts_;
   WatchHub& hub_;

@@ -52,8 +52,27 @@ export async function verifySession() {
   return answer.sessionVerified ? answer.user.userName : null;
 }
 
-export async function register(userName) {
-  return (await call('POST', 'register', { userName })).user.userName;
+// link: from another device of the same user, or undefined.
+export async function register(userName, link) {
+  return (await call('POST', 'register', { userName, link })).user.userName;
+}
+
+// [{handle, device: {userAgent, label}, address, created, lastSeen, current}…], newest first.
+export async function sessions() {
+  return (await call('GET', 'sessions?limit=200')).sessions;
+}
+
+export async function endSession(handle) {
+  await call('DELETE', `sessions/${encodeURIComponent(handle)}`);
+}
+
+export async function endOtherSessions() {
+  await call('DELETE', 'sessions?except=current');
+}
+
+// What another device registers with to become the same user: {link, seconds}.
+export async function makeLink() {
+  return call('POST', 'sessions/link');
 }
 
 export async function logout() {

@@ -4,11 +4,22 @@ import { Live } from './live.js';
 import * as view from './view.js';
 
 const AWAY = 'The session service is away. You are not signed out; this page goes on trying.';
-const ENDED = 'Your session has ended. Pick a name to come back.';
+const ENDED = {
+  logout: 'Your session has ended: you signed out elsewhere. Pick a name to come back.',
+  revoked: 'Your session has ended: it was ended from another of your devices.',
+  expired: 'Your session has ended: it was not used for too long, or its time was up. Pick a name to come back.',
+  banned: 'Your session has ended: an operator has ended it.',
+  erased: 'Your session has ended: your data was erased.',
+  limit: 'Your session has ended: you have signed in on too many other devices.',
+  unknown: 'Your session has ended. Pick a name to come back.',
+};
 const RETRY_S = 2;
+const DEVICES_EVERY_S = 20;
 
 let live = null;
 let me = null;
+let endedBecause = null;  // what the server said before it closed the socket
+let link = new URLSearchParams(location.hash.slice(1)).get('join') ?? undefined;  // from another device
 const online = new Set();
 
 const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
@@ -43,6 +54,7 @@ function signedIn(name) {
   view.me(name);
   view.showRoom();
   live.start();
+  showDevices();
 }
 
 function signedOut(why) {
@@ -50,6 +62,7 @@ function signedOut(why) {
   online.clear();
   live.stop();
   view.clearFeed();
+  view.clearDevices();
   view.connection('idle', 'Signed out');
   view.showWelcome();
   view.notice(why ?? null, 'info');
@@ -58,7 +71,8 @@ function signedOut(why) {
 // A replica has turned this page away: asks REST whether the session is still there, then goes on as it says.
 async function verifyAgain() {
   const name = await patiently(api.verifySession);
-  if (name === null) return signedOut(ENDED);
+  if (name === null) return signedOut(ENDED[endedBecause] ?? ENDED.unknown);
+  endedBecause = null;
   await sleep(1);
   if (me !== null) signedIn(name);
 }
@@ -79,10 +93,60 @@ function renamed(oldName, newName) {
   showOnline();
 }
 
+// --- Your devices ----------------------------------------------------------------------------------------------------
+
+let lookingAtDevices = false;
+
+async function showDevices() {
+  if (lookingAtDevices || me === null || document.hidden) return;
+  lookingAtDevices = true;
+  try {
+    const sessions = await api.sessions();
+    if (me !== null) view.devices(sessions, endDevice);
+  } catch {
+    // The next look comes soon; an end is told by the socket.
+  } finally {
+    lookingAtDevices = false;
+  }
+}
+
+async function onDevices(action, done) {
+  try {
+    await action();
+    view.devicesSaid(done);
+  } catch (error) {
+    view.devicesSaid(error.status === 404 ? 'That one had ended already.' : error.message);
+  }
+  await showDevices();
+}
+
+const endDevice = (session, words) => onDevices(() => api.endSession(session.handle), `Ended: ${words}.`);
+
+setInterval(showDevices, DEVICES_EVERY_S * 1000);
+document.addEventListener('visibilitychange', showDevices);
+
+// A name changed by another way than this page's: told apart from its own by waiting for the acknowledgement.
+async function sessionChanged({ userName }) {
+  await sleep(0.3);
+  if (typeof userName !== 'string' || me === null || userName === me) return;
+  const before = me;
+  me = userName;
+  view.me(me);
+  showOnline();
+  view.tell([{ name: before }, ' was changed to ', { name: userName }], 'Session');
+}
+
+// --- News ------------------------------------------------------------------------------------------------------------
+
 const news = {
+  'session:changed': sessionChanged,
+  'session:ended': ({ reason }) => {
+    endedBecause = reason;
+  },
   'user:joined': ({ userName }) => {
     online.add(userName);
     showOnline();
+    showDevices();
     view.tell([{ name: userName }, ' joined'], 'Socket');
   },
   'user:renamed': ({ oldUserName, user }) => {
@@ -92,6 +156,7 @@ const news = {
   'user:left': (userName) => {
     online.delete(userName);
     showOnline();
+    showDevices();
     view.tell([{ name: userName }, ' left'], 'Socket');
   },
 };
@@ -110,7 +175,7 @@ async function connected() {
       // The connection is gone (another one comes), or the name was changed elsewhere, or the service is away.
       if (!live.connected) return;
       const name = await patiently(api.verifySession);
-      if (name === null) return signedOut(ENDED);
+      if (name === null) return signedOut(ENDED[endedBecause] ?? ENDED.unknown);
       if (name === me) await sleep(RETRY_S);
       me = name;
       view.me(me);
@@ -140,10 +205,13 @@ function firstReplica(count) {
 // --- Start -----------------------------------------------------------------------------------------------------------
 
 view.onSubmit('register', async (value) => {
-  const name = await api.register(checkName(value)).catch((error) => {
+  const name = await api.register(checkName(value), link).catch((error) => {
+    if (link !== undefined && error.status === 400) joinBy(undefined);  // it is over: a name alone goes on
     throw error.away ? new Error('The session service is away. Try again in a moment.') : error;
   });
   view.notice(null);
+  joinBy(undefined);
+  endedBecause = null;
   signedIn(name);
   view.tell(['You joined as ', { name }], 'REST');
 });
@@ -154,6 +222,21 @@ view.onSubmit('rename', async (value) => {
   renamed(oldUserName, user.userName);
   view.tell(['You are now ', { name: user.userName }], 'Socket');
 });
+
+function joinBy(text) {
+  link = text;
+  view.joining(link !== undefined);
+  if (link === undefined && location.hash !== '') history.replaceState(null, '', location.pathname + location.search);
+}
+
+view.onEndOthers(() => onDevices(api.endOtherSessions, 'Ended all others.'));
+
+view.onAddDevice(() =>
+  onDevices(async () => {
+    const made = await api.makeLink();
+    view.deviceLink(`${location.origin}${location.pathname}#join=${encodeURIComponent(made.link)}`);
+  }, ''),
+);
 
 view.onLogout(async () => {
   live.stop();
@@ -178,5 +261,11 @@ view.replicas(live.replicas, (index) => {
 });
 
 const name = await patiently(api.verifySession);
-if (name === null) signedOut();
-else signedIn(name);
+if (name === null) {
+  joinBy(link);
+  signedOut();
+} else {
+  if (link !== undefined) view.notice('You are signed in here already: sign out first, then open the link again.', 'info');
+  joinBy(undefined);
+  signedIn(name);
+}

@@ -1,4 +1,5 @@
-// What is on the screen. Names reach the document only as text.
+// What is on the screen. Names, and what devices say of themselves, reach the document only as text.
+import { ago, describeDevice } from './device.js';
 
 const $ = (id) => document.getElementById(id);
 const FEED_LIMIT = 100;
@@ -80,6 +81,87 @@ export function replicas(addresses, onChoose) {
 
 export function chosenReplica(index) {
   for (const radio of $('replica-choices').querySelectorAll('input')) radio.checked = Number(radio.value) === index;
+}
+
+// --- Your devices ----------------------------------------------------------------------------------------------------
+
+let shownDevices = '';
+let linkWasListed = false;
+
+// sessions: as api.sessions() gives them; onEnd(session, words) when the user ends one.
+export function devices(sessions, onEnd) {
+  const items = sessions.map((session) => {
+    const { words, kind } = describeDevice(session.device);
+    const seen = session.current ? 'active now' : session.device.label === 'link' ? 'not used yet' : `seen ${ago(session.lastSeen)}`;
+    return { session, words, kind, facts: [session.address, `since ${ago(session.created)}`, seen].filter(Boolean).join(' · ') };
+  });
+  // Untouched when nothing has changed: a list that is made anew every time loses the keyboard's place.
+  const news = JSON.stringify(items);
+  if (news === shownDevices) return;
+  shownDevices = news;
+  const focused = document.activeElement.closest?.('.device')?.dataset.handle;
+  $('devices-count').textContent = String(sessions.length);
+  $('end-others').hidden = sessions.length < 2;
+  // Listed once and no more: it was used, or is too old. A list from before it was made says nothing.
+  const isLinkListed = sessions.some(({ device }) => device.label === 'link');
+  if (linkWasListed && !isLinkListed) deviceLink(null);
+  linkWasListed = isLinkListed;
+  $('devices').replaceChildren(
+    ...items.map(({ session, words, kind, facts }) => {
+      const device = clone('device-template');
+      device.dataset.handle = session.handle;
+      device.dataset.kind = kind;
+      device.querySelector('.device-words').textContent = words;
+      device.querySelector('.device-facts').textContent = facts;
+      device.querySelector('.you').hidden = !session.current;
+      const end = device.querySelector('button');
+      end.hidden = session.current;
+      end.setAttribute('aria-label', `End ${words}, ${facts}`);
+      end.addEventListener('click', () => onEnd(session, words));
+      return device;
+    }),
+  );
+  if (focused === undefined) return;
+  const again = [...$('devices').children].find((device) => device.dataset.handle === focused)?.querySelector('button');
+  if (again && !again.hidden) again.focus();
+  else $('devices-title').focus();
+}
+
+export function clearDevices() {
+  shownDevices = '';
+  $('devices').replaceChildren();
+  $('devices-said').textContent = '';
+  deviceLink(null);
+}
+
+export function devicesSaid(text) {
+  $('devices-said').textContent = text;
+}
+
+export function onEndOthers(action) {
+  $('end-others').addEventListener('click', action);
+}
+
+// action() makes the link.
+export function onAddDevice(action) {
+  $('add-device').addEventListener('click', action);
+  $('copy-link').addEventListener('click', async () => {
+    $('link-url').select();
+    const copied = await navigator.clipboard?.writeText($('link-url').value).then(() => true, () => false);
+    devicesSaid(copied ? 'Copied.' : 'The link is selected: copy it.');
+  });
+}
+
+// null: none is shown.
+export function deviceLink(url) {
+  $('link').hidden = url === null;
+  $('link-url').value = url ?? '';
+  if (url !== null) $('link-url').select();
+}
+
+// The page was opened by a link from another device.
+export function joining(isJoining) {
+  $('joining').hidden = !isJoining;
 }
 
 // --- Others ----------------------------------------------------------------------------------------------------------

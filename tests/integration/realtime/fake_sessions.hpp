@@ -31,13 +31,23 @@ class FakeSessions final : public session_client::SessionClient {
     const std::lock_guard lock(mutex_);
     good_.insert(session_id);
   }
-  void End(const std::string& session_id) {
+  void End(const std::string& session_id, session::v1::EndReason reason = session::v1::END_REASON_LOGOUT) {
     const std::lock_guard lock(mutex_);
     good_.erase(session_id);
     for (auto& [id, watch] : watches_) {
-      if (watch->session_id == session_id) Tell(watch, EventOf(Kind::kEnded));
+      if (watch->session_id == session_id) Tell(watch, EventOf(Kind::kEnded, nullptr, reason));
     }
   }
+  // A newer state of the session, which ends `left` from now.
+  void Change(const std::string& session_id, std::uint64_t revision, const std::string& data_json) {
+    const std::lock_guard lock(mutex_);
+    for (auto& [id, watch] : watches_) {
+      if (watch->session_id != session_id) continue;
+      Tell(watch, EventOf(Kind::kUpdated, Made(session_id, revision, data_json)));
+    }
+  }
+  void SetTimeLeft(std::chrono::milliseconds left) { left_ms_ = left.count(); }
+  int touches() const { return touches_; }
   void SetAvailable(bool available) { available_ = available; }
   int watch_calls() const { return watch_calls_; }
   std::size_t open_watches() const {
@@ -61,10 +71,7 @@ class FakeSessions final : public session_client::SessionClient {
     } else if (!good_.contains(watch->session_id)) {
       Tell(watch, EventOf(Kind::kRefused));
     } else {
-      auto session = std::make_shared<session::v1::Session>();
-      session->set_session_id(watch->session_id);
-      session->set_revision(1);
-      Tell(watch, EventOf(Kind::kCurrent, std::move(session)));
+      Tell(watch, EventOf(Kind::kCurrent, Made(watch->session_id, 1, "{}")));
     }
     return std::make_unique<Watched>(*this, number);
   }
@@ -76,9 +83,14 @@ class FakeSessions final : public session_client::SessionClient {
   SESIOR_UNUSED(CreateSession, session::v1::CreateSessionRequest, session::v1::CreateSessionResponse)
   SESIOR_UNUSED(GetSession, session::v1::GetSessionRequest, session::v1::GetSessionResponse)
   SESIOR_UNUSED(UpdateSession, session::v1::UpdateSessionRequest, session::v1::UpdateSessionResponse)
-  SESIOR_UNUSED(TouchSession, session::v1::TouchSessionRequest, session::v1::TouchSessionResponse)
+  void TouchSession(session::v1::TouchSessionRequest, Options, Done<session::v1::TouchSessionResponse> done) override {
+    ++touches_;
+    loop_.Post([done = std::move(done)]() mutable { std::move(done)(session::v1::TouchSessionResponse()); });
+  }
   SESIOR_UNUSED(RegenerateSession, session::v1::RegenerateSessionRequest, session::v1::RegenerateSessionResponse)
   SESIOR_UNUSED(DestroySession, session::v1::DestroySessionRequest, session::v1::DestroySessionResponse)
+  SESIOR_UNUSED(ListSessions, session::v1::ListSessionsRequest, session::v1::ListSessionsResponse)
+  SESIOR_UNUSED(DestroyUserSessions, session::v1::DestroyUserSessionsRequest, session::v1::DestroyUserSessionsResponse)
   SESIOR_UNUSED(Publish, broadcast::v1::PublishRequest, broadcast::v1::PublishResponse)
   SESIOR_UNUSED(KeepLease, presence::v1::KeepLeaseRequest, presence::v1::KeepLeaseResponse)
   SESIOR_UNUSED(ReleaseLease, presence::v1::ReleaseLeaseRequest, presence::v1::ReleaseLeaseResponse)
@@ -95,11 +107,22 @@ class FakeSessions final : public session_client::SessionClient {
 
  private:
   using Kind = session_client::WatchEvent::Kind;
-  static session_client::WatchEvent EventOf(Kind kind, session_client::SessionPtr session = nullptr) {
+  static session_client::WatchEvent EventOf(Kind kind, session_client::SessionPtr session = nullptr,
+                                            session::v1::EndReason reason = session::v1::END_REASON_UNSPECIFIED) {
     session_client::WatchEvent event;
     event.kind = kind;
+    event.reason = reason;
     event.session = std::move(session);
     return event;
+  }
+  session_client::SessionPtr Made(const std::string& session_id, std::uint64_t revision, const std::string& data_json) {
+    auto session = std::make_shared<session::v1::Session>();
+    session->set_session_id(session_id);
+    session->set_revision(revision);
+    session->set_data_json(data_json);
+    const auto ends = std::chrono::system_clock::now().time_since_epoch() + std::chrono::milliseconds(left_ms_);
+    session->mutable_expire_time()->set_seconds(std::chrono::duration_cast<std::chrono::seconds>(ends).count());
+    return session;
   }
   struct One {
     std::string session_id;
@@ -136,6 +159,8 @@ class FakeSessions final : public session_client::SessionClient {
   int last_ = 0;
   std::atomic<bool> available_ = true;
   std::atomic<int> watch_calls_ = 0;
+  std::atomic<std::int64_t> left_ms_ = 86'400'000;
+  std::atomic<int> touches_ = 0;
   Loop loop_;
 };
 

@@ -567,6 +567,7 @@ TEST(ServerWithSessions, DisconnectsAllSocketsOfASessionThatEnds) {
   EXPECT_TRUE(World::Wait([&] { return sessions.open_watches() == 2; }));
   sessions.End("alice");
   for (RawClient* client : {&one, &two}) {
+    EXPECT_EQ(client->ReadText(), R"(42["session:ended",{"reason":"logout"}])");
     EXPECT_EQ(client->ReadText(), "41");
     EXPECT_TRUE(client->WaitClosed());
   }
@@ -574,6 +575,80 @@ TEST(ServerWithSessions, DisconnectsAllSocketsOfASessionThatEnds) {
   EXPECT_TRUE(World::Wait([&] { return sessions.open_watches() == 1; }));
   other.SendText("42[\"echo\",1]");
   EXPECT_EQ(other.ReadText(), "42[\"echo\",1]");
+}
+
+TEST(ServerWithSessions, SaysWhyASessionEndedBeforeTheSocketGoes) {
+  FakeSessions sessions;
+  sessions.Add("alice");
+  World world({}, &sessions);
+  RawClient client = world.Connect("Cookie: " + FakeSessions::CookieOf("alice") + "\r\n");
+  sessions.End("alice", session::v1::END_REASON_REVOKED);
+  EXPECT_EQ(client.ReadText(), R"(42["session:ended",{"reason":"revoked"}])");
+  EXPECT_EQ(client.ReadText(), "41");
+}
+
+TEST(ServerWithSessions, TellsChangesOfListedMembersOnly) {
+  FakeSessions sessions;
+  sessions.Add("alice");
+  ServerOptions options;
+  options.session_changed_members = {"userName", "basket"};
+  World world(std::move(options), &sessions);
+  RawClient client = world.Connect("Cookie: " + FakeSessions::CookieOf("alice") + "\r\n");
+  sessions.Change("alice", 2, R"({"userName":"Ann","basket":[1],"secret":1})");
+  EXPECT_EQ(client.ReadText(), R"(42["session:changed",{"userName":"Ann","basket":[1]}])");
+  sessions.Change("alice", 3, R"({"userName":"Ann","basket":[1],"secret":2})");
+  sessions.Change("alice", 2, R"({"userName":"Old"})");
+  sessions.Change("alice", 4, R"({"basket":[1]})");
+  EXPECT_EQ(client.ReadText(), R"(42["session:changed",{"userName":null}])") << "neither the secret nor the older one";
+}
+
+TEST(ServerWithSessions, TellsNoChangesWhereNoneAreListed) {
+  FakeSessions sessions;
+  sessions.Add("alice");
+  World world({}, &sessions);
+  RawClient client = world.Connect("Cookie: " + FakeSessions::CookieOf("alice") + "\r\n");
+  sessions.Change("alice", 2, R"({"userName":"Ann"})");
+  client.SendText(R"(42["echo",1])");
+  EXPECT_EQ(client.ReadText(), R"(42["echo",1])");
+}
+
+// How often the session is touched while the client sends `packets` and answers pings, for at least ten pings.
+int TouchesWith(TouchOn on, bool packets) {
+  FakeSessions sessions;
+  sessions.Add("alice");
+  sessions.SetTimeLeft(milliseconds(300));  // nearly over: touched as often as may be
+  ServerOptions options;
+  options.session_touch.on = on;
+  options.engine.ping_interval = milliseconds(100);
+  World world(std::move(options), &sessions);
+  RawClient client = world.Connect("Cookie: " + FakeSessions::CookieOf("alice") + "\r\n");
+  for (int pings = 0; pings < 10;) {
+    const std::string text = client.ReadText();
+    if (text != "2") continue;
+    ++pings;
+    client.SendText("3");
+    if (packets) client.SendText(R"(42["echo",1])");
+  }
+  return sessions.touches();
+}
+
+TEST(ServerWithSessions, KeepsASessionAliveByWhatTheSettingSays) {
+  EXPECT_GT(TouchesWith(TouchOn::kPacket, true), 0);
+  EXPECT_EQ(TouchesWith(TouchOn::kPacket, false), 0) << "answers to pings are no use of the session";
+  EXPECT_GT(TouchesWith(TouchOn::kHeartbeat, false), 0);
+  EXPECT_EQ(TouchesWith(TouchOn::kNothing, true), 0);
+}
+
+TEST(ServerWithSessions, TouchesASessionWithTimeLeftAtMostOnceAnInterval) {
+  FakeSessions sessions;
+  sessions.Add("alice");
+  World world({}, &sessions);
+  RawClient client = world.Connect("Cookie: " + FakeSessions::CookieOf("alice") + "\r\n");
+  for (int i = 0; i < 50; ++i) {
+    client.SendText(R"(42["echo",1])");
+    client.ReadText();
+  }
+  EXPECT_EQ(sessions.touches(), 0) << "the interval is a minute";
 }
 
 }  // namespace

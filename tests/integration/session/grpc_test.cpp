@@ -182,7 +182,70 @@ TEST_F(OverGrpc, ErrorsCarryReasonAndField) {
   const absl::Status forged = Call(*a_.sessions, &Sessions::GetSession, by_cookie).status();
   EXPECT_EQ(forged.code(), absl::StatusCode::kUnauthenticated);
   EXPECT_EQ(ReasonOf(forged), "SIGNATURE_INVALID");
-  EXPECT_EQ(Call(*a_.sessions, &Sessions::ListSessions, {}).status().code(), absl::StatusCode::kUnimplemented);
+  const absl::Status nobody = Call(*a_.sessions, &Sessions::ListSessions, {}).status();
+  EXPECT_EQ(nobody.code(), absl::StatusCode::kInvalidArgument) << "neither a user nor a caller";
+  EXPECT_EQ(DetailsOf(nobody).field, "user_id");
+}
+
+TEST_F(OverGrpc, AUsersSessionsAreListedEndedExportedAndErasedWithoutIds) {
+  session::v1::CreateSessionRequest create;
+  create.set_user_id("u-ann");
+  create.mutable_device()->set_user_agent("Laptop/1");
+  const auto laptop = Call(*a_.sessions, &Sessions::CreateSession, create);
+  ASSERT_TRUE(laptop.ok()) << laptop.status();
+  create.set_data_json(R"({"n":1})");
+  const auto phone = Call(*b_.sessions, &Sessions::CreateSession, create);
+  const auto tablet = Call(*b_.sessions, &Sessions::CreateSession, create);
+  Create();
+
+  session::v1::ListSessionsRequest list;
+  list.mutable_caller()->set_cookie_header(Cookie(*laptop));
+  const auto listed = Call(*b_.sessions, &Sessions::ListSessions, list);
+  ASSERT_TRUE(listed.ok()) << listed.status();
+  ASSERT_EQ(listed->sessions_size(), 3);
+  EXPECT_EQ(listed->current_handle(), laptop->session().handle());
+  for (const session::v1::Session& session : listed->sessions()) {
+    EXPECT_EQ(session.session_id(), "");
+    EXPECT_EQ(session.data_json(), "");
+    EXPECT_EQ(session.handle().size(), 22U);
+    EXPECT_EQ(session.device().user_agent(), "Laptop/1");
+    EXPECT_TRUE(session.has_last_seen_time());
+  }
+  list.set_user_id("u-ann");
+  EXPECT_EQ(Call(*a_.sessions, &Sessions::ListSessions, list).status().code(), absl::StatusCode::kInvalidArgument);
+
+  session::v1::DestroyUserSessionsRequest end;
+  end.mutable_caller()->set_cookie_header(Cookie(*laptop));
+  end.set_handle(phone->session().handle());
+  end.set_reason(session::v1::END_REASON_REVOKED);
+  const auto ended = Call(*a_.sessions, &Sessions::DestroyUserSessions, end);
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->destroyed_count(), 1);
+  EXPECT_EQ(ended->clear_cookie(), "");
+  EXPECT_EQ(ReasonOf(Call(*a_.sessions, &Sessions::DestroyUserSessions, end).status()), "HANDLE_NOT_FOUND");
+
+  session::v1::ExportUserRequest export_user;
+  export_user.set_user_id("u-ann");
+  grpc::ClientContext context;
+  Limit(context);
+  const auto reader = a_.sessions->ExportUser(&context, export_user);
+  std::vector<std::string> exported;
+  session::v1::ExportUserResponse part;
+  while (reader->Read(&part)) {
+    EXPECT_EQ(part.session().session_id(), "");
+    exported.push_back(part.session().data_json());
+  }
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_THAT(exported, ::testing::UnorderedElementsAre(R"({"n":1})", "{}"));
+  export_user.set_user_id("not a user id");
+  grpc::ClientContext refused;
+  Limit(refused);
+  EXPECT_EQ(a_.sessions->ExportUser(&refused, export_user)->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+
+  session::v1::EraseUserRequest erase;
+  erase.set_user_id("u-ann");
+  EXPECT_EQ(Call(*b_.sessions, &Sessions::EraseUser, erase)->destroyed_count(), 2);
+  EXPECT_EQ(redis_.Command({"KEYS", "*u-ann*"}), "");
 }
 
 TEST_F(OverGrpc, AnEndIsSeenByWhoWatchesOnAnotherReplica) {

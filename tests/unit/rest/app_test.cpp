@@ -567,5 +567,161 @@ TEST(Origins, TheSameOneMayAlsoBehindATrustedProxy) {
   EXPECT_EQ(untrusted.Ask("POST", "/register", forwarded, R"({"userName":"ann"})").status, 403);
 }
 
+v1::ListSessionsResponse TwoSessions() {
+  v1::ListSessionsResponse list;
+  v1::Session& phone = *list.add_sessions();
+  phone.set_handle("phone");
+  phone.mutable_device()->set_user_agent("Fire\"fox");
+  phone.mutable_device()->set_address("192.0.2.9");
+  phone.mutable_create_time()->set_seconds(1'700'000'000);
+  phone.mutable_last_seen_time()->set_seconds(1'700'000'060);
+  phone.mutable_last_seen_time()->set_nanos(5'000'000);
+  list.add_sessions()->set_handle("own");
+  list.set_current_handle("own");
+  return list;
+}
+
+TEST(Sessions, AreListedByHandleForTheCallersUser) {
+  RestWorld world;
+  world.Send("GET", "/sessions?limit=2&after=t", kWithCookie);
+  auto call = world.sessions.list_sessions.Take();
+  EXPECT_EQ(call.request.caller().cookie_header(), kCookie);
+  EXPECT_EQ(call.request.user_id(), "") << "an edge never chooses the user";
+  EXPECT_EQ(call.request.page_size(), 2);
+  EXPECT_EQ(call.request.page_token(), "t");
+  v1::ListSessionsResponse list = TwoSessions();
+  list.set_next_page_token("more");
+  call.Answer(list);
+  const Answer answer = world.Take();
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(
+      answer.body,
+      R"({"sessions":[{"handle":"phone","device":{"userAgent":"Fire\"fox","label":""},"address":"192.0.2.9",)"
+      R"("created":"2023-11-14T22:13:20.000Z","lastSeen":"2023-11-14T22:14:20.005Z","current":false},)"
+      R"({"handle":"own","device":{"userAgent":"","label":""},"address":"",)"
+      R"("created":"1970-01-01T00:00:00.000Z","lastSeen":"1970-01-01T00:00:00.000Z","current":true}],"next":"more"})");
+  EXPECT_EQ(answer.Header("Cache-Control"), "no-store");
+}
+
+TEST(Sessions, AreEndedOneByOneAllOthersOrAll) {
+  struct Case {
+    const char* target;
+    const char* handle;
+    bool except_caller;
+  };
+  for (const Case& c : {Case{"/sessions/phone", "phone", false}, Case{"/sessions?except=current", "", true},
+                        Case{"/sessions", "", false}}) {
+    RestWorld world;
+    world.Send("DELETE", c.target, kWithCookie);
+    auto call = world.sessions.destroy_user_sessions.Take();
+    EXPECT_EQ(call.request.caller().cookie_header(), kCookie);
+    EXPECT_EQ(call.request.user_id(), "");
+    EXPECT_EQ(call.request.handle(), c.handle);
+    EXPECT_EQ(call.request.except_caller(), c.except_caller);
+    EXPECT_EQ(call.request.reason(), v1::END_REASON_REVOKED);
+    v1::DestroyUserSessionsResponse response;
+    if (!c.except_caller) response.set_clear_cookie("connect.sid=; gone");
+    call.Answer(response);
+    const Answer answer = world.Take();
+    EXPECT_EQ(answer.status, 204) << c.target;
+    EXPECT_EQ(answer.Header("Set-Cookie"), c.except_caller ? "" : "connect.sid=; gone");
+  }
+}
+
+TEST(Sessions, ErrorsAreThoseOfTheContract) {
+  const std::vector<std::pair<absl::Status, int>> cases = {
+      {Status(absl::StatusCode::kNotFound, "HANDLE_NOT_FOUND"), 404},
+      {Status(absl::StatusCode::kNotFound, "SESSION_DESTROYED"), 401},
+      {Status(absl::StatusCode::kUnauthenticated, "SIGNATURE_INVALID"), 401},
+      {Status(absl::StatusCode::kUnavailable, "REDIS_UNAVAILABLE"), 503}};
+  for (const auto& [status, expected] : cases) {
+    RestWorld world;
+    world.Send("DELETE", "/sessions/x", kWithCookie);
+    world.sessions.destroy_user_sessions.Take().Fail(status);
+    EXPECT_EQ(world.Take().status, expected) << status;
+  }
+  for (const char* target : {"/sessions", "/sessions/x", "/sessions?except=current"}) {
+    RestWorld world;
+    world.Send("DELETE", target);
+    EXPECT_EQ(world.Take().status, 401) << target;
+    world.Send("DELETE", target, {{"Cookie", kCookie}, {"Origin", "http://evil.example"}});
+    EXPECT_EQ(world.Take().status, 403) << target;
+    EXPECT_TRUE(world.sessions.idle());
+  }
+  RestWorld world;
+  world.Send("GET", "/sessions");
+  EXPECT_EQ(world.Take().status, 401);
+  for (const char* target : {"/sessions?limit=0", "/sessions?limit=201", "/sessions?limit=x"}) {
+    world.Send("GET", target, kWithCookie);
+    EXPECT_EQ(world.Take().status, 400) << target;
+  }
+  world.Send("DELETE", "/sessions?except=me", kWithCookie);
+  EXPECT_EQ(world.Take().status, 400);
+  for (const char* target : {"/sessions/", "/sessions/a/b"}) {
+    world.Send("DELETE", target, kWithCookie);
+    EXPECT_EQ(world.Take().status, 404) << target;
+  }
+  world.Send("POST", "/sessions/x", kWithCookie);
+  EXPECT_EQ(world.Take().status, 405);
+}
+
+TEST(Sessions, ALinkIsASessionOfTheSameUserThatWaits) {
+  RestWorld world;
+  world.Send("POST", "/sessions/link", kWithCookie);
+  v1::ResolveCookieResponse resolved = Resolved(R"({"userName":"ann"})");
+  world.sessions.resolve_cookie.Take().Answer(resolved);
+  EXPECT_EQ(world.Take().status, 409) << "a session without a user has nothing to give";
+  world.Send("POST", "/sessions/link", kWithCookie);
+  resolved.mutable_session()->set_user_id("u-1");
+  world.sessions.resolve_cookie.Take().Answer(resolved);
+  auto call = world.sessions.create_session.Take();
+  EXPECT_EQ(call.request.user_id(), "u-1");
+  EXPECT_EQ(call.request.absolute_ttl().seconds(), 300);
+  EXPECT_EQ(call.request.claims_size(), 0);
+  v1::CreateSessionResponse response;
+  response.set_set_cookie("connect.sid=s%3Alink.sig; Path=/; HttpOnly");
+  call.Answer(response);
+  const Answer answer = world.Take();
+  EXPECT_EQ(answer.body, R"({"link":"connect.sid=s%3Alink.sig","seconds":300})");
+  EXPECT_EQ(answer.Header("Set-Cookie"), "") << "it is for another device";
+}
+
+TEST(Sessions, ADeviceRegistersWithALinkOnce) {
+  RestWorld world;
+  const std::string body = R"({"userName":"phone","link":"connect.sid=s%3Alink.sig"})";
+  world.Send("POST", "/register", kJson, body);
+  auto call = world.sessions.regenerate_session.Take();
+  EXPECT_EQ(call.request.session().cookie_header(), "connect.sid=s%3Alink.sig");
+  EXPECT_EQ(call.request.user_id(), "") << "the link's own";
+  EXPECT_EQ(call.request.claims(0).value(), "phone");
+  v1::RegenerateSessionResponse response;
+  response.set_set_cookie("connect.sid=new");
+  call.Answer(response);
+  EXPECT_EQ(world.Take().Header("Set-Cookie"), "connect.sid=new");
+  world.Send("POST", "/register", kJson, body);
+  world.sessions.regenerate_session.Take().Fail(Status(absl::StatusCode::kNotFound, "SESSION_DESTROYED"));
+  EXPECT_EQ(world.Take().status, 400);
+}
+
+TEST(Register, GivesASessionItsUserOnceAndForAll) {
+  RestWorld world;
+  world.Send("POST", "/register", kJson, R"({"userName":"ann"})");
+  auto made = world.sessions.create_session.Take();
+  EXPECT_THAT(made.request.user_id(), MatchesRegex("u-.{22}"));
+  made.Answer(v1::CreateSessionResponse());
+  world.Take();
+  world.Send("POST", "/register", kJsonWithCookie, R"({"userName":"ann"})");
+  v1::ResolveCookieResponse resolved = Resolved("{}");
+  resolved.mutable_session()->set_user_id("u-1");
+  world.sessions.resolve_cookie.Take().Answer(resolved);
+  auto signed_in = world.sessions.regenerate_session.Take();
+  EXPECT_EQ(signed_in.request.user_id(), "") << "as before";
+  signed_in.Answer(v1::RegenerateSessionResponse());
+  world.Take();
+  world.Send("POST", "/register", kJsonWithCookie, R"({"userName":"bea"})");
+  world.sessions.resolve_cookie.Take().Answer(Resolved(R"({"userName":"ann"})"));
+  EXPECT_THAT(world.sessions.update_session.Take().request.user_id_if_none(), MatchesRegex("u-.{22}"));
+}
+
 }  // namespace
 }  // namespace sesior::rest

@@ -124,9 +124,44 @@ end
 local function expect_expiry(sid, ttl, absolute) call('ZADD', expiry_key(sid), expiry_due(ttl, absolute), sid) end
 local function lower_expiry(sid, ttl) call('ZADD', expiry_key(sid), 'LT', expiry_due(ttl), sid) end
 
+-- Users. A user's sessions: a zset of ids, each scored with the expiry that our last step saw, a lower bound where
+-- Express renews a record alone. An entry goes with its session, or when somebody looks and finds none behind it; the
+-- key outlives the longest of them by META_SLACK_MS.
+local function user_key(user) return 'sesior:user:{u:' .. user .. '}' end
+local function revoked_key(user) return 'sesior:rev:{u:' .. user .. '}' end
+
+local function join_user(user, sid, now, ttl)
+  if not user or user == '' then return end
+  local key = user_key(user)
+  local left = call('PTTL', key)
+  call('ZADD', key, ttl > 0 and num(tonumber(now) + ttl) or '+inf', sid)
+  if ttl <= 0 then
+    call('PERSIST', key)
+  elseif left ~= -1 then
+    call('PEXPIRE', key, num(math.max(left, ttl + META_SLACK_MS)))
+  end
+end
+
+-- From when on the session is good, whatever clock made the mark that stands.
+local function good_since(user, now)
+  local mark = user and user ~= '' and call('GET', revoked_key(user))
+  return num(math.max(tonumber(now), tonumber(mark or '0')))
+end
+
+local function leave_user(user, sid)
+  if user and user ~= '' then call('ZREM', user_key(user), sid) end
+end
+
+-- The keys of another session than the step's own; `prefix` is what stands before the id in a record's key.
+local function keys_of(prefix, sid)
+  local sess = prefix .. sid
+  return {sess = sess, meta = 'sesior:meta:{' .. sess .. '}', tomb = 'sesior:tomb:{' .. sess .. '}'}
+end
+
 -- What a session leaves behind when it is over, other than its record, sidecar and tombstone.
-local function clear_up(sid, claims, replid, now)
+local function clear_up(sid, claims, user, replid, now)
   release_claims(claims, sid)
+  leave_user(user, sid)
   for _, ns in ipairs(call('SMEMBERS', 'sesior:on:ns')) do
     local entry = get_entry(ns, sid)
     if entry then take_offline(ns, sid, entry, replid, now) end
@@ -142,13 +177,13 @@ local VISIBILITY_MS = 30000
 -- shorter, which watchers know).
 local function lapse(keys, sid, replid, now)
   local key, clock = expiry_key(sid), clock_ms()
-  local due, claims = call('ZSCORE', key, sid), call('HGET', keys.meta, 'k')
-  if not due and not claims then return '' end
+  local due, m = call('ZSCORE', key, sid), call('HMGET', keys.meta, 'k', 'u')
+  if not due and not m[1] then return '' end
   -- The one write that a full Redis refuses comes first: then all is left to a later sweep.
   local pushed = redis.pcall('ZADD', key, num(clock + VISIBILITY_MS), sid)
   local reason = due and tonumber(due) > clock and '' or REASON_EXPIRED
   if type(pushed) == 'table' and pushed.err then return reason end
-  clear_up(sid, claims or '', replid, now)
+  clear_up(sid, m[1] or '', m[2], replid, now)
   call('DEL', keys.meta)
   call('PUBLISH', HINTS, reason == '' and 'gone ' .. sid or 'end ' .. sid .. ' ' .. reason)
   return reason
@@ -180,13 +215,40 @@ local function bury(keys, sid, state, tomb_text, reason, tomb_ms, replid, now)
   local ttl = tonumber(state.ttl)
   call('SET', keys.tomb, tomb_text, 'PX', num(math.max(ttl, tonumber(tomb_ms))))
   call('DEL', keys.sess, keys.meta)
-  clear_up(sid, state.k, replid, now)
-  call('PUBLISH', HINTS, 'end ' .. sid .. ' ' .. reason)
+  call('PUBLISH', HINTS, 'end ' .. sid .. ' ' .. reason)  -- first: its sockets go before they hear that they went
+  clear_up(sid, state.k, state.u, replid, now)
+end
+
+-- Room for one more session of the user, where `limit` are allowed: those that are gone are forgotten and then, when
+-- `full` is 'oldest', the oldest end. nil, or the answer FULL. `leaving` goes in this step anyway.
+local REASON_LIMIT = '8'
+local function make_room(user, leaving, prefix, limit, full, env)
+  limit = tonumber(limit)
+  if user == '' or call('ZCARD', user_key(user)) < limit then return nil end
+  local alive = {}
+  for _, sid in ipairs(call('ZRANGE', user_key(user), 0, -1)) do
+    local keys = keys_of(prefix, sid)
+    local ttl = sid ~= leaving and call('PTTL', keys.sess)
+    if ttl == -2 then
+      lapse(keys, sid, env.replid, env.now)
+      leave_user(user, sid)
+    elseif ttl then
+      local m = call('HMGET', keys.meta, 'c', 'k')
+      alive[#alive + 1] = {sid = sid, keys = keys, ttl = ttl, c = tonumber(m[1] or '0'), k = m[2], u = user}
+    end
+  end
+  if #alive < limit then return nil end
+  if full ~= 'oldest' then return {'FULL'} end
+  table.sort(alive, function(a, b) return a.c < b.c or (a.c == b.c and a.sid < b.sid) end)
+  for i = 1, #alive - limit + 1 do
+    bury(alive[i].keys, alive[i].sid, alive[i], REASON_LIMIT .. ' ', REASON_LIMIT, env.tomb_ms, env.replid, env.now)
+  end
 end
 
 -- The state of a session, or nil and what to answer. Brings the sidecar up to date with what others wrote.
 -- env: sid, now, replid, absolute (ms a session seen for the first time may live; '0': no limit), tomb_ms; any_size: the
 -- record may be longer than what is read.
+local REASON_REVOKED = '4'
 local function load(keys, env)
   local found = call('MGET', keys.tomb, keys.sess)
   local tomb, v = found[1], found[2]
@@ -199,8 +261,9 @@ local function load(keys, env)
   end
   if #v > MAX_RECORD_BYTES and not env.any_size then return nil, {err = 'TOOLONG the record'} end
   local h = redis.sha1hex(v)
-  local m = call('HMGET', keys.meta, 'h', 'r', 'f', 'c', 'a', 'i', 'u', 'k', 'l', 'q')
-  local state = {v = v, h = h, r = m[2], f = m[3], c = m[4], a = m[5], i = m[6], u = m[7], k = m[8], l = m[9], q = m[10]}
+  local m = call('HMGET', keys.meta, 'h', 'r', 'f', 'c', 'a', 'i', 'u', 'k', 'l', 'q', 's', 'd', 'g')
+  local state = {v = v, h = h, r = m[2], f = m[3], c = m[4], a = m[5], i = m[6], u = m[7], k = m[8], l = m[9], q = m[10],
+                 s = m[11], d = m[12], g = m[13]}
   state.ttl = call('PTTL', keys.sess)
   if not m[2] then
     state.r, state.f, state.c, state.a = env.now, '1', env.now, '0'
@@ -218,13 +281,20 @@ local function load(keys, env)
     bury(keys, env.sid, state, REASON_EXPIRED .. ' ', REASON_EXPIRED, env.tomb_ms, env.replid, env.now)
     return nil, {'GONE', REASON_EXPIRED .. ' '}
   end
+  -- All of a user's sessions were ended, and this one is back, or was not listed: older than the mark, it is not good.
+  local mark = state.u and state.u ~= '' and call('GET', revoked_key(state.u))
+  if mark and tonumber(state.g or state.c) < tonumber(mark) then
+    bury(keys, env.sid, state, REASON_REVOKED .. ' ', REASON_REVOKED, env.tomb_ms, env.replid, env.now)
+    return nil, {'GONE', REASON_REVOKED .. ' '}
+  end
   return state
 end
 
--- An answer with a state: four values about the step, then the eleven that C++ reads as StoredSession.
+-- An answer with a state: four values about the step, then the thirteen that C++ reads as StoredSession.
 local function reply(state, outcome, text, epoch, offset)
   return {outcome, text or '', epoch or '', offset or '', state.v, state.h, state.r, state.f, state.c, state.a,
-          state.i or '', state.u or '', state.k or '', num(state.ttl), state.l or ''}
+          state.i or '', state.u or '', state.k or '', num(state.ttl), state.l or '', state.s or '',
+          state.d or ''}
 end
 
 -- Claim moves: triples of key, expected, next, from ARGV[at] on, after their count. nil, or the answer TAKEN.

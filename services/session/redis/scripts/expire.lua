@@ -33,7 +33,7 @@ local function look_at(sid, score)
     lapse(keys, sid, env.replid, env.now)
     return 1
   end
-  local m = call('HMGET', keys.meta, 'a', 'k')
+  local m = call('HMGET', keys.meta, 'a', 'k', 'u')
   if m[1] and m[1] ~= '0' and tonumber(m[1]) <= tonumber(env.now) then
     env.sid = sid
     load(keys, env)
@@ -44,6 +44,7 @@ local function look_at(sid, score)
   if ttl > 0 then
     call('PEXPIRE', keys.meta, num(ttl + META_SLACK_MS))
     keep_claims(m[2], sid, ttl)
+    join_user(m[3], sid, env.now, ttl)
   end
   return 0
 end

@@ -70,6 +70,13 @@ class ScriptedSessionClient final : public session_client::SessionClient {
   void DestroySession(session::v1::DestroySessionRequest, Options, Done<session::v1::DestroySessionResponse>) override {
     SESIOR_CHECK(false);
   }
+  void ListSessions(session::v1::ListSessionsRequest, Options, Done<session::v1::ListSessionsResponse>) override {
+    SESIOR_CHECK(false);
+  }
+  void DestroyUserSessions(session::v1::DestroyUserSessionsRequest, Options,
+                           Done<session::v1::DestroyUserSessionsResponse>) override {
+    SESIOR_CHECK(false);
+  }
   void Publish(broadcast::v1::PublishRequest request, Options, Done<broadcast::v1::PublishResponse> done) override {
     publishes.Add(std::move(request), std::move(done));
   }

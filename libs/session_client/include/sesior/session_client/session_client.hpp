@@ -90,6 +90,11 @@ class SessionClient {
                                  Done<session::v1::RegenerateSessionResponse> done) = 0;
   virtual void DestroySession(session::v1::DestroySessionRequest request, CallOptions options,
                               Done<session::v1::DestroySessionResponse> done) = 0;
+  // A user's sessions. An edge names its caller's session, never a user.
+  virtual void ListSessions(session::v1::ListSessionsRequest request, CallOptions options,
+                            Done<session::v1::ListSessionsResponse> done) = 0;
+  virtual void DestroyUserSessions(session::v1::DestroyUserSessionsRequest request, CallOptions options,
+                                   Done<session::v1::DestroyUserSessionsResponse> done) = 0;
 
   virtual void Publish(broadcast::v1::PublishRequest request, CallOptions options,
                        Done<broadcast::v1::PublishResponse> done) = 0;
