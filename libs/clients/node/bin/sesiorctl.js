@@ -194,6 +194,9 @@ function complete(shell) {
 complete -F _sesiorctl sesiorctl`);
 }
 
+// A service that is away refuses, or answers nothing in time.
+const AWAY = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED']);
+
 // A closed pipe (| head) is no error.
 process.stdout.on('error', (error) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
@@ -202,5 +205,5 @@ run(process.argv.slice(2)).catch((error) => {
   const missing = error instanceof NotThere || error.code === 'NOT_FOUND';
   console.error(`sesiorctl: ${plain(error.message)}${error.reason ? ` (${error.reason})` : ''}`);
   if (usage) console.error('sesiorctl --help tells more');
-  process.exitCode = usage ? 2 : missing ? 3 : error.code === 'UNAVAILABLE' ? 4 : 1;
+  process.exitCode = usage ? 2 : missing ? 3 : AWAY.has(error.code) ? 4 : 1;
 });
