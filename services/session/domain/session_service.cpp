@@ -186,15 +186,16 @@ void SessionService::TouchIfDue(SessionView view, bool touch, bool cookie_due, D
   // Near the absolute limit a touch can give no more than what is left.
   const std::chrono::milliseconds full = Bounded(view.idle, view.stored.absolute_expiry_ms);
   const std::chrono::milliseconds used = view.stored.ttl ? full - *view.stored.ttl : std::chrono::milliseconds(0);
-  // A session that Express made gets its device with the first touch that brings one.
+  const bool is_due = used >= std::min(options_.touch_interval, full / 10);
+  // A session that Express made gets its device with the first touch that brings one; its cookie is as good as before.
   const bool is_news = view.stored.device.empty() && !device.empty();
-  if (!touch || !view.stored.ttl || (!is_news && used < std::min(options_.touch_interval, full / 10))) {
+  if (!touch || !view.stored.ttl || (!is_news && !is_due)) {
     return finish(std::move(view), cookie_due, std::move(done));
   }
   const SessionId id = view.id;
   const std::chrono::milliseconds idle = view.idle;
   store_.Touch(id, idle, Tidy(std::move(device)),
-               [this, finish, view = std::move(view), cookie_due,
+               [this, finish, view = std::move(view), cookie_due, is_due,
                 done = std::move(done)](absl::StatusOr<StoreReply> reply) mutable {
                  if (!reply.ok()) return std::move(done)(reply.status());
                  if (reply->outcome != StoreOutcome::kOk) {
@@ -203,7 +204,7 @@ void SessionService::TouchIfDue(SessionView view, bool touch, bool cookie_due, D
                  }
                  live_.Touched(view.id, reply->session.ttl);
                  view.stored.ttl = reply->session.ttl;
-                 finish(std::move(view), cookie_due || view.max_age.has_value(), std::move(done));
+                 finish(std::move(view), cookie_due || (is_due && view.max_age), std::move(done));
                });
 }
 
