@@ -118,7 +118,7 @@ int main(int argc, char** argv) {
   bench.RunUntil([&] { return is_listening && bench.client.ready(); });
 
   // All are made before the first ends; each holds a claim, as a signed-in user's does.
-  const milliseconds lead(20'000 + count / 5);
+  const milliseconds lead(20'000 + count);
   const auto start = steady_clock::now();
   int made = 0;
   for (int i = 0, open = 0; made < count;) {
@@ -135,7 +135,10 @@ int main(int argc, char** argv) {
       ++open;
       const std::string id = create.id.text();
       bench.store.Create(std::move(create), [&, id](absl::StatusOr<StoreReply> reply) {
-        if (!reply.ok()) std::abort();
+        if (!reply.ok()) {
+          std::fprintf(stderr, "%s\n", reply.status().ToString().c_str());
+          std::exit(1);
+        }
         redis::Arguments when;
         when.Add("PEXPIRETIME").Add("sess:" + id);
         bench.client.Command(std::move(when), [&, id](absl::StatusOr<redis::Reply> answer) {
