@@ -249,19 +249,10 @@ ExchangeService::~ExchangeService() = default;
 grpc::ServerBidiReactor<ExchangeRequest, ExchangeResponse>* ExchangeService::Exchange(
     grpc::CallbackServerContext* context) {
   auto stream = std::make_shared<Stream>(*this);
-  {
-    absl::MutexLock lock(&mutex_);
-    std::erase_if(streams_, [](const std::weak_ptr<Stream>& known) { return known.expired(); });
-    streams_.push_back(stream);
-  }
+  streams_.Remember(stream);
   return stream->Start(context);
 }
 
-void ExchangeService::GoAway() {
-  absl::MutexLock lock(&mutex_);
-  for (const std::weak_ptr<Stream>& known : streams_) {
-    if (const std::shared_ptr<Stream> stream = known.lock()) stream->GoAway();
-  }
-}
+void ExchangeService::GoAway() { streams_.GoAway(); }
 
 }  // namespace sesior::session::rpc

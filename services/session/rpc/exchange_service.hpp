@@ -10,11 +10,8 @@
 // Threading: thread-safe. Streams refer to `operations`, `core` and the metrics, which must outlive the gRPC server.
 #pragma once
 
-#include <memory>
-#include <vector>
-
-#include "absl/synchronization/mutex.h"
 #include "services/session/domain/executor.hpp"
+#include "services/session/rpc/live_streams.hpp"
 #include "services/session/rpc/operations.hpp"
 #include "services/session/rpc/rpc_metrics.hpp"
 #include "sesior/internal/v1/exchange.grpc.pb.h"
@@ -38,8 +35,7 @@ class ExchangeService final : public internal::v1::ExchangeService::CallbackServ
   Operations& operations_;
   Executor& core_;
   RpcMetrics& metrics_;
-  absl::Mutex mutex_;
-  std::vector<std::weak_ptr<Stream>> streams_ ABSL_GUARDED_BY(mutex_);
+  LiveStreams<Stream> streams_;
 };
 
 }  // namespace sesior::session::rpc

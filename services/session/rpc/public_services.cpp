@@ -47,13 +47,6 @@ grpc::Status TooMany(std::string reason, std::string_view message) {
                                    {.reason = std::move(reason), .field = {}, .retry_after = {}}));
 }
 
-// The live streams of a service, for GoAway.
-template <typename Stream>
-void Remember(std::vector<std::weak_ptr<Stream>>& streams, const std::shared_ptr<Stream>& stream) {
-  std::erase_if(streams, [](const std::weak_ptr<Stream>& known) { return known.expired(); });
-  streams.push_back(stream);
-}
-
 }  // namespace
 
 // --- Sessions
@@ -164,19 +157,11 @@ SessionRpcs::~SessionRpcs() = default;
 
 grpc::ServerBidiReactor<WatchSessionsRequest, WatchSessionsResponse>* SessionRpcs::WatchSessions(Context* context) {
   auto stream = std::make_shared<WatchStream>(*this);
-  {
-    absl::MutexLock lock(&mutex_);
-    Remember(streams_, stream);
-  }
+  streams_.Remember(stream);
   return stream->Start(context);
 }
 
-void SessionRpcs::GoAway() {
-  absl::MutexLock lock(&mutex_);
-  for (const auto& known : streams_) {
-    if (const auto stream = known.lock()) stream->GoAway();
-  }
-}
+void SessionRpcs::GoAway() { streams_.GoAway(); }
 
 // One export: each session is read when the one before has left, so a slow reader holds one at a time. Destroys itself.
 class SessionRpcs::Export final : public grpc::ServerWriteReactor<session::v1::ExportUserResponse> {
@@ -362,19 +347,11 @@ BroadcastRpcs::~BroadcastRpcs() = default;
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* BroadcastRpcs::Subscribe(
     grpc::CallbackServerContext* context) {
   auto stream = std::make_shared<SubscribeStream>(*this);
-  {
-    absl::MutexLock lock(&mutex_);
-    Remember(streams_, stream);
-  }
+  streams_.Remember(stream);
   return stream->Start(context);
 }
 
-void BroadcastRpcs::GoAway() {
-  absl::MutexLock lock(&mutex_);
-  for (const auto& known : streams_) {
-    if (const auto stream = known.lock()) stream->GoAway();
-  }
-}
+void BroadcastRpcs::GoAway() { streams_.GoAway(); }
 
 SESIOR_UNARY(BroadcastRpcs, broadcast::v1, Publish)
 

@@ -3,12 +3,9 @@
 // Threading: thread-safe; everything they refer to must outlive the gRPC server.
 #pragma once
 
-#include <memory>
-#include <vector>
-
-#include "absl/synchronization/mutex.h"
 #include "services/session/domain/executor.hpp"
 #include "services/session/rpc/broadcast_hub.hpp"
+#include "services/session/rpc/live_streams.hpp"
 #include "services/session/rpc/operations.hpp"
 #include "services/session/rpc/rpc_metrics.hpp"
 #include "services/session/rpc/watch_hub.hpp"
@@ -62,8 +59,7 @@ class SessionRpcs final : public session::v1::SessionService::CallbackService {
 
   ServiceParts parts_;
   WatchHub& hub_;
-  absl::Mutex mutex_;
-  std::vector<std::weak_ptr<WatchStream>> streams_ ABSL_GUARDED_BY(mutex_);
+  LiveStreams<WatchStream> streams_;
 };
 
 // Subscribe is served raw: the bytes of a delivery are the same for every stream and made once.
@@ -87,8 +83,7 @@ class BroadcastRpcs final
 
   ServiceParts parts_;
   BroadcastHub& hub_;
-  absl::Mutex mutex_;
-  std::vector<std::weak_ptr<SubscribeStream>> streams_ ABSL_GUARDED_BY(mutex_);
+  LiveStreams<SubscribeStream> streams_;
 };
 
 class PresenceRpcs final : public presence::v1::PresenceService::CallbackService {
