@@ -294,10 +294,7 @@ void Client::OnSessionVerdict(SessionVerdict verdict) {
 }
 
 void Client::TellSessionEnded() {
-  const hub::Json why = hub::Json::Object({{"reason", Text(hold_->end_reason())}});
-  for (std::size_t i = 0; i < links_.size(); ++i) {
-    if (links_[i] && links_[i]->socket) links_[i]->socket->Emit("session:ended", why);
-  }
+  EmitToAll("session:ended", hub::Json::Object({{"reason", Text(hold_->end_reason())}}));
 }
 
 void Client::TellSessionChanged() {
@@ -315,9 +312,13 @@ void Client::TellSessionChanged() {
     changes.append(":").append(text);
   }
   if (changes.empty()) return;
-  const hub::Json news = hub::Json::Raw(changes + '}');
+  EmitToAll("session:changed", hub::Json::Raw(changes + '}'));
+}
+
+void Client::EmitToAll(std::string_view event, const hub::Json& argument) {
+  // By index: what listens to outgoing events may add links.
   for (std::size_t i = 0; i < links_.size(); ++i) {
-    if (links_[i] && links_[i]->socket) links_[i]->socket->Emit("session:changed", news);
+    if (links_[i] && links_[i]->socket) links_[i]->socket->Emit(event, argument);
   }
 }
 

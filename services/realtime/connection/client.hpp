@@ -109,6 +109,7 @@ class Client final : public WebSocketUser,
   void CountLimit();
   void TellSessionEnded();
   void TellSessionChanged();
+  void EmitToAll(std::string_view event, const hub::Json& argument);
   void AskSession();
   void OnSessionVerdict(SessionVerdict verdict);
   void Join(Slot slot);
