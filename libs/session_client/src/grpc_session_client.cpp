@@ -217,7 +217,7 @@ class GrpcSessionClient final : public SessionClient {
     }
     auto call = std::make_shared<OpenCall>();
     call->deadline = steady_clock::now() + options.timeout;
-    call->affinity = home_ ? *home_ : AffinityOf(request);
+    call->affinity = PlaceOf(AffinityOf(request));
     call->call.set_correlation_id(std::move(options.correlation_id));
     call->call.set_traceparent(std::move(options.traceparent));
     *(call->call.*op)() = std::move(request);
@@ -227,6 +227,9 @@ class GrpcSessionClient final : public SessionClient {
     };
     Dispatch(std::move(call));
   }
+
+  // What chooses the replica: the client's home, where it has one.
+  std::uint64_t PlaceOf(std::uint64_t affinity) const { return home_.value_or(affinity); }
 
   // Sends the call to its replica, or to the next best when that is lost.
   void Dispatch(OpenCallPtr call) {
@@ -269,7 +272,7 @@ class GrpcSessionClient final : public SessionClient {
   void RunUnary(Request request, CallOptions options, Done<Response> done, Method<Async, Request, Response> method) {
     auto call = std::make_shared<UnaryCall<Request, Response>>();
     call->in_flight = in_flight_.Take();
-    call->affinity = home_ ? *home_ : AffinityOf(request);
+    call->affinity = PlaceOf(AffinityOf(request));
     call->request = std::move(request);
     call->deadline = steady_clock::now() + options.timeout;
     call->options = std::move(options);
@@ -454,7 +457,7 @@ std::unique_ptr<Registration> GrpcSessionClient::Subscribe(std::string replica_i
     GrpcSessionClient& client_;
     std::shared_ptr<SubscriptionStream> stream_;
   };
-  const std::uint64_t affinity = home_ ? *home_ : StableHash(replica_id + namespace_name);
+  const std::uint64_t affinity = PlaceOf(StableHash(replica_id + namespace_name));
   auto stream = std::make_shared<SubscriptionStream>(
       worker_, in_flight_, affinity, std::move(replica_id), std::move(namespace_name), [this] { return Replicas(); },
       handler);

@@ -70,7 +70,7 @@ std::unique_ptr<Registration> Watcher::Watch(session::v1::SessionRef session, mi
                                              OnWatchEvent on_event) {
   auto entry = std::make_shared<Entry>(std::move(session), steady_clock::now() + first_timeout, std::move(on_event));
   const std::string& key = entry->ref.has_cookie_header() ? entry->ref.cookie_header() : entry->ref.session_id();
-  entry->affinity = home_ ? *home_ : StableHash(key);
+  entry->affinity = home_.value_or(StableHash(key));
   auto registration = std::make_unique<WatchRegistration>(*this, entry);
   asio::post(worker_, [this, entry = std::move(entry)]() mutable { Add(std::move(entry)); });
   return registration;
