@@ -2,8 +2,7 @@
 // whenever the last write is done the stream asks for all of it at once ("fill"), so batches grow with the load.
 // Ownership: keeps itself, and through its callbacks the owner, alive from Start until on_done has returned.
 // Threading: Kick, Finish and Cancel are thread-safe. Callbacks run on gRPC threads: reads one at a time, fills one at
-// a
-//            time, on_done last and once. Fill may also run inside Kick. Callbacks must not block.
+//            a time, on_done last and once. Fill may also run inside Kick. Callbacks must not block.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

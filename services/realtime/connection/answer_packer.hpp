@@ -1,6 +1,6 @@
-// AnswerPacker: packs large answers of one loop (gzip or deflate), a slice a turn, so that others are served in
-// between. Bounds:    kMaxAtOnce answers at a time, 270 KB of zlib's memory each; beyond it an answer goes out as it
-// is, and is
+// AnswerPacker: packs large answers of one loop (gzip or deflate), a slice a turn: others are served in between.
+//
+// Bounds:    kMaxAtOnce answers at a time, 270 KB of zlib's memory each; beyond it an answer goes out as it is, and is
 //            counted. A slice of 64 KiB takes less than a millisecond.
 // Threading: confined to its loop.
 #pragma once

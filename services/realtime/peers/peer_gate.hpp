@@ -1,6 +1,7 @@
 // PeerGate: the peer port of one loop: lets other replicas in, whose connections then are channels like any client's,
-// but marked as a replica's. Bounds:    who has not proved itself within `timeout`, or says anything wrong, is closed
-// and counted; no more than
+// but marked as a replica's.
+//
+// Bounds:    who has not proved itself within `timeout`, or says anything wrong, is closed and counted; no more than
 //            kMaxStrangers of them at a time, the next one is closed at once.
 // Threading: confined to its loop.
 #pragma once
