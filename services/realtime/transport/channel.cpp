@@ -352,7 +352,10 @@ void Channel::Flush() {
     msghdr message{};
     message.msg_iov = pieces.data();
     message.msg_iovlen = count;
-    const ssize_t sent = ::sendmsg(descriptor_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    // The shutdown that follows the last bytes sends them with our end: one packet, and one wake-up of the client.
+    const bool is_last = state_ == State::kClosing && !close_sent_ && at + count == queue_.size();
+    const int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (is_last ? MSG_MORE : 0);
+    const ssize_t sent = ::sendmsg(descriptor_.native_handle(), &message, flags);
     context_.tallies.writes.Add();
     if (sent < 0) {
       if (errno == EINTR) continue;

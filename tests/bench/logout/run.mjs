@@ -2,8 +2,11 @@
 // others over two replicas. Prints a histogram and p50, p99, maximum of all closes, and of the last close of each round;
 // then says whether any other session's socket went. Raw WebSockets, so that the client costs little.
 //
+// Client and servers share the cores, so the times are an upper bound; what each process took of a core is told beside.
+//
 // usage: node tests/bench/logout/run.mjs [--rounds N] [--own N] [--others N]
 //        (after a release build and npm ci in tests/e2e: `tests/run e2e` leaves both)
+import { readFileSync, readdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
 import { Browser } from '../../e2e/support/http.mjs';
@@ -37,6 +40,13 @@ async function registered(system, name) {
   return browser;
 }
 
+// What the processes have used of a core since they began, in ms, by the kernel's own count of each thread.
+const cpuMs = (pids) =>
+  pids.flatMap((pid) => readdirSync(`/proc/${pid}/task`).map((task) => Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]) / 1e6))
+    .reduce((sum, ms) => sum + ms, 0);
+const cpu = (system) =>
+  Object.fromEntries(Object.entries({ ...system.pids, client: [process.pid] }).map(([kind, pids]) => [kind, cpuMs(pids)]));
+
 const at = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
 const summary = (times) => {
   const sorted = times.toSorted((a, b) => a - b);
@@ -61,15 +71,19 @@ try {
   for (let round = 0; round < rounds; ++round) {
     const browser = await registered(system, `leaver ${round}`);
     const sockets = await openMany(system, [browser.cookie], own);
+    const before = cpu(system);
     const answer = await browser.post('/logout');
     const answered = performance.now();
     if (answer.status !== 204) throw new Error(`logout: ${answer.status}`);
     await until('all sockets of the session are closed', () => sockets.every((socket) => socket.closedAt !== null), 30_000);
+    const after = cpu(system);
+    for (const socket of sockets) socket.close();
+    const used = Object.keys(before).map((kind) => `${kind} ${(after[kind] - before[kind]).toFixed(1)}`).join(', ');
     // A socket that went before the answer was read took no time.
     const times = sockets.map((socket) => Math.max(0, socket.closedAt - answered));
     all.push(...times);
     last.push(Math.max(...times));
-    console.log(`round ${round + 1}: last of ${own} closed ${last.at(-1).toFixed(1)} ms after the answer`);
+    console.log(`round ${round + 1}: last of ${own} closed ${last.at(-1).toFixed(1)} ms after the answer; CPU ms: ${used}`);
   }
   histogram(all);
   console.log(`each close: ${summary(all)}`);

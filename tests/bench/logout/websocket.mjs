@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 
 // A client's frame: short, masked by zeros.
 const frame = (text) => Buffer.concat([Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0]), Buffer.from(text)]);
+const PING_END = '2'.charCodeAt(0);
 const PONG = frame('3');
 const CONNECT = frame('40');
 
@@ -17,7 +18,8 @@ export class WebSocketClient {
     return new Promise((resolve, reject) => {
       const client = new WebSocketClient();
       const { hostname, port } = new URL(url);
-      client.#tcp = connect(Number(port), hostname, () => {
+      // Half open: our own end of the connection is closed later, by close(), so as not to cost time that is measured.
+      client.#tcp = connect({ port: Number(port), host: hostname, allowHalfOpen: true }, () => {
         client.#tcp.write(
           `GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: ${hostname}:${port}\r\nUpgrade: websocket\r\n` +
             `Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n` +
@@ -25,17 +27,21 @@ export class WebSocketClient {
         );
       });
       client.#tcp.setNoDelay(true);
+      let joined = false;
       client.#tcp.on('data', (bytes) => {
+        if (joined && bytes.at(-1) !== PING_END) return;  // of events nothing is wanted
         const text = bytes.latin1Slice();
         if (text.includes('0{"sid"') && !text.includes('40{"sid"')) client.#tcp.write(CONNECT);
-        if (text.includes('40{"sid"')) resolve(client);
+        if (text.includes('40{"sid"')) {
+          joined = true;
+          resolve(client);
+        }
         if (text.includes('44{')) reject(new Error('the server refused the session'));
         if (text.endsWith('\x81\x012')) client.#tcp.write(PONG);
       });
       const ended = () => {
         client.closedAt ??= performance.now();
-        client.#tcp.destroy();
-        reject(new Error('the connection was closed'));
+        if (!joined) reject(new Error('the connection was closed'));
       };
       client.#tcp.on('end', ended);
       client.#tcp.on('error', ended);
