@@ -15,7 +15,7 @@ process.exitCode = await runSystem({
   defaultDataDir: join(root, 'deploy/data'),
   // An address for each process, and one for its probes and metrics; realtime has one for its peers, too.
   portsOf: (counts) => 2 * (counts.rest + counts.realtime + counts.session) + counts.realtime,
-  describe({ counts, host, nextPort, redisUrl, cookieSecret, peerSecret, allowedOrigins }) {
+  describe({ counts, host, nextPort, redisUrl, cookieSecret, peerSecret, allowedOrigins, changedMembers }) {
     if (!existsSync(join(bin, 'sesior-session'))) throw new Error('the services are not built; run once without --no-build');
     const addresses = (n) => Array.from({ length: n }, () => `${host}:${nextPort()}`);
     const rest = addresses(counts.rest);
@@ -51,7 +51,7 @@ process.exitCode = await runSystem({
           ...service('realtime', realtime, (i) => [
             ...sessions, '--client-bundle-dir', join(root, 'services/web/node_modules/socket.io-client/dist'),
             '--allowed-origins', origins, '--replica-name', `realtime-${i + 1}`, '--peer-listen', `${host}:${nextPort()}`,
-            '--session-changed-members', 'userName',
+            '--session-changed-members', ['userName', ...changedMembers].join(','),
           ]),
         ],
       ],

@@ -27,6 +27,7 @@ const USAGE = `
   --cookie-secret S[,OLD]  signs with the first, accepts all (default: made once, kept in the data folder)
   --data-dir D         Redis data, the secret, logs (default deploy/data)
   --allowed-origins O[,O]  further origins whose pages may call the API
+  --session-changed-members M[,M]  further members of sessions whose changes their sockets are told
   --no-build           install and build nothing
   --json               print one line of JSON once everything is ready, and nothing else
   --help`;
@@ -47,7 +48,8 @@ function readConfig(argv, defaultDataDir) {
       options: {
         session: text('2'), rest: text('1'), realtime: text('2'), 'port-base': { type: 'string' },
         'redis-url': { type: 'string' }, 'cookie-secret': { type: 'string' }, 'data-dir': text(defaultDataDir),
-        'allowed-origins': text(''), 'no-build': { type: 'boolean' }, json: { type: 'boolean' }, help: { type: 'boolean' },
+        'allowed-origins': text(''), 'session-changed-members': text(''),
+        'no-build': { type: 'boolean' }, json: { type: 'boolean' }, help: { type: 'boolean' },
       },
     }));
   } catch (error) {
@@ -66,6 +68,7 @@ function readConfig(argv, defaultDataDir) {
     cookieSecret: values['cookie-secret'],
     dataDir: resolve(values['data-dir']),
     allowedOrigins: values['allowed-origins'].split(',').filter(Boolean),
+    changedMembers: values['session-changed-members'].split(',').filter(Boolean),
   };
 }
 
@@ -103,8 +106,8 @@ function redisSpec(config, port) {
   };
 }
 
-// describe({counts, host, nextPort, redisUrl, cookieSecret, peerSecret, allowedOrigins}) → {stages: [[spec…]…], rest: URL,
-// realtime: [URL…], session: [ADDR…]}; portsOf(counts) says how many ports it will take.
+// describe({counts, host, nextPort, redisUrl, cookieSecret, peerSecret, allowedOrigins, changedMembers}) →
+// {stages: [[spec…]…], rest: URL, realtime: [URL…], session: [ADDR…]}; portsOf(counts) says how many ports it will take.
 export async function runSystem({ argv, title, defaultDataDir, portsOf, describe }) {
   let config;
   try {
@@ -157,6 +160,7 @@ export async function runSystem({ argv, title, defaultDataDir, portsOf, describe
       const system = describe({
         counts: config.counts, host: HOST, nextPort, redisUrl,
         cookieSecret: cookieSecret(config), peerSecret, allowedOrigins: config.allowedOrigins,
+        changedMembers: config.changedMembers,
       });
       const stages = redisPort === null ? system.stages : [[redisSpec(config, redisPort)], ...system.stages];
       if (stopped) return 0;
