@@ -4,6 +4,7 @@
 #include "services/realtime/app.hpp"
 #include "services/realtime/config.hpp"
 #include "services/realtime/metrics_export.hpp"
+#include "sesior/grpc_threads/fewer_threads.hpp"
 #include "sesior/ops/ops_server.hpp"
 #include "sesior/runtime/run.hpp"
 #include "sesior/session_client/grpc_session_client.hpp"
@@ -28,6 +29,7 @@ void StartLog(const Config& config) {
 
 int main(int argc, char** argv) {
   sesior::runtime::BlockSignals();
+  const sesior::grpc_threads::FewerThreads fewer_threads;
   Config config;
   const auto action = sesior::realtime::LoadConfig(argc, argv, config);
   if (!action.ok()) return sesior::config::FailStart(action.status());

@@ -5,6 +5,7 @@
 #include "services/rest/config.hpp"
 #include "services/rest/handlers/page.hpp"
 #include "services/rest/http/server.hpp"
+#include "sesior/grpc_threads/fewer_threads.hpp"
 #include "sesior/ops/ops_server.hpp"
 #include "sesior/runtime/run.hpp"
 #include "sesior/session_client/grpc_session_client.hpp"
@@ -41,6 +42,7 @@ sesior::rest::ServerOptions ServerOptionsOf(const Config& config) {
 
 int main(int argc, char** argv) {
   sesior::runtime::BlockSignals();
+  const sesior::grpc_threads::FewerThreads fewer_threads;
   Config config;
   const auto action = sesior::rest::LoadConfig(argc, argv, config);
   if (!action.ok()) return sesior::config::FailStart(action.status());

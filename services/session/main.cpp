@@ -8,6 +8,7 @@
 #include "services/session/rpc/rpc_server.hpp"
 #include "services/session/rpc/watch_hub.hpp"
 #include "sesior/base/clock.hpp"
+#include "sesior/grpc_threads/fewer_threads.hpp"
 #include "sesior/ops/ops_server.hpp"
 #include "sesior/runtime/run.hpp"
 
@@ -15,6 +16,7 @@ int main(int argc, char** argv) {
   using namespace sesior;
   using namespace sesior::session;
   runtime::BlockSignals();
+  const sesior::grpc_threads::FewerThreads fewer_threads;
   Config config;
   const absl::StatusOr<config::Flags::Action> action = LoadConfig(argc, argv, config);
   if (!action.ok()) return config::FailStart(action.status());

@@ -17,6 +17,7 @@ export const LIBRARY_MAY_USE = {
   websocket: ['base'],
   ops: ['base', 'telemetry', 'runtime', 'http'],
   socketio: ['base'],
+  grpc_threads: [],
   grpc_status: ['base', 'proto'],
   session_client: ['base', 'telemetry', 'grpc_status', 'proto'],
 };
@@ -29,7 +30,7 @@ const CONFINED = [
   {
     what: 'gRPC',
     header: /^grpc(pp)?\/|\.grpc\.pb\.h$/,
-    only: ['libs/grpc_status/', 'libs/session_client/', 'services/session/rpc/', 'services/session/main.cpp', 'services/session/app', 'tests/'],
+    only: ['libs/grpc_threads/', 'libs/grpc_status/', 'libs/session_client/', 'services/session/rpc/', 'services/session/main.cpp', 'services/session/app', 'tests/'],
   },
   { what: 'spdlog', header: /^spdlog\//, only: ['libs/telemetry/src/'] },
   { what: 'I/O', header: /^asio(\.hpp|\/)|^sys\/(socket|epoll)\.h$/, never: [/^services\/[^/]+\/domain\//, /^libs\/socketio\//] },
