@@ -19,7 +19,7 @@ const MUTANTS = {
     "if not state then\n  if ARGV[10] == '1' then call('DEL', keys.tomb) call('SET', keys.sess, ARGV[11], 'PX', 86400000) end\n  return failure\nend",
     'revived',
   ],
-  'request ids': ['common.lua', 'if not lines then return nil end', 'do return nil end', 'repeated'],
+  'request ids': ['common.lua', "if rid == '' then return false end", 'do return false end', 'repeated'],
   claims: ['common.lua', 'local function check_moves(at)\n', 'local function check_moves(at)\n  do return nil end\n', 'named'],
   'the end of the old id': ['regenerate.lua', 'bury(old, env.sid,', "call('EXISTS', old.sess) --(", 'revived'],
 };

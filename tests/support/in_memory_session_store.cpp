@@ -8,6 +8,10 @@ using session::StoreEffects;
 using session::StoreOutcome;
 using session::StoreReply;
 
+namespace {
+constexpr std::int64_t kRequestMillis = 60'000;
+}  // namespace
+
 void InMemorySessionStore::Answer(Done<StoreReply> done, StoreReply reply) {
   executor_.Post([this, done = std::move(done), reply = std::move(reply)]() mutable {
     if (!outage.ok()) return std::move(done)(outage);
@@ -74,18 +78,15 @@ std::optional<StoredSession> InMemorySessionStore::Load(const SessionId& id, Sto
   return full;
 }
 
-const std::string* InMemorySessionStore::FindRequest(const Meta& meta, const std::string& request_id) {
-  if (request_id.empty()) return nullptr;
-  for (const auto& [id, result] : meta.requests) {
-    if (id == request_id) return &result;
-  }
-  return nullptr;
+const std::string* InMemorySessionStore::FindRequest(const Meta& meta, const std::string& request_id) const {
+  const auto found = meta.requests.find(request_id);
+  const bool is_known = found != meta.requests.end() && clock_.WallMillis() - found->second.at_ms <= kRequestMillis;
+  return is_known ? &found->second.result : nullptr;
 }
 
 void InMemorySessionStore::Remember(Meta& meta, const StoreEffects& effects) {
   if (effects.request_id.empty()) return;
-  meta.requests.emplace_back(effects.request_id, effects.result);
-  if (meta.requests.size() > 64) meta.requests.erase(meta.requests.begin());
+  meta.requests[effects.request_id] = {effects.result, clock_.WallMillis()};
 }
 
 bool InMemorySessionStore::CheckMoves(const std::vector<ClaimMove>& moves, StoreReply& reply) {

@@ -57,7 +57,11 @@ class InMemorySessionStore final : public session::SessionStore {
  private:
   struct Meta {
     session::StoredSession state;  // without record and ttl
-    std::vector<std::pair<std::string, std::string>> requests;
+    struct Request {
+      std::string result;
+      std::int64_t at_ms;
+    };
+    std::map<std::string, Request> requests;  // kept for a minute
     std::int64_t good_since_ms = 0;  // older marks of its user do not count
   };
   struct Tomb {
@@ -72,8 +76,8 @@ class InMemorySessionStore final : public session::SessionStore {
   Value* Live(const SessionId& id);
   // The state brought up to date, or nullopt with reply.outcome set.
   std::optional<session::StoredSession> Load(const SessionId& id, session::StoreReply& reply);
-  static const std::string* FindRequest(const Meta& meta, const std::string& request_id);
-  static void Remember(Meta& meta, const session::StoreEffects& effects);
+  const std::string* FindRequest(const Meta& meta, const std::string& request_id) const;
+  void Remember(Meta& meta, const session::StoreEffects& effects);
   bool CheckMoves(const std::vector<session::ClaimMove>& moves, session::StoreReply& reply);
   void ApplyMoves(const std::vector<session::ClaimMove>& moves);
   void Announce(const session::StoreEffects& effects, session::StoreReply& reply);

@@ -4,7 +4,6 @@
 local call = redis.call
 local HINTS = 'sesior:ev'
 local META_SLACK_MS = 86400000  -- a sidecar outlives its record by this, for sessions that Express alone keeps alive
-local KEPT_REQUESTS = 64
 local MAX_RECORD_BYTES = 3145728  -- what is longer would not fit in the 4 MiB that a gRPC client takes by default
 
 local function num(value) return string.format('%.0f', value) end
@@ -169,6 +168,40 @@ local function clear_up(sid, claims, user, replid, now)
   call('ZREM', expiry_key(sid), sid)
 end
 
+-- Request ids, each with its result, for at least a minute by Redis's clock: a hash that is added to for that long and
+-- then kept for as long again, and the one before it. MAX_REQUESTS in less than a minute begin the next one early, so a
+-- session that is written to faster remembers its last 4,096 at least.
+local REQUESTS_MS = 60000
+local MAX_REQUESTS = 4096
+local PAD = string.rep('.', 65)  -- longer than what Redis packs: a lookup costs the same however many there are
+
+local function requests_key(keys) return 'sesior:req:{' .. keys.sess .. '}' end
+
+-- The sidecar and the requests: their results tell names.
+local function forget(keys)
+  local requests = requests_key(keys)
+  call('DEL', keys.meta, requests, requests .. ':old')
+end
+
+local function find_request(keys, rid)
+  if rid == '' then return false end
+  local key = requests_key(keys)
+  return call('HGET', key, rid) or call('HGET', key .. ':old', rid)
+end
+
+local function remember_request(keys, rid, result)
+  if rid == '' then return end
+  local key = requests_key(keys)
+  local left = call('PTTL', key)
+  if left > REQUESTS_MS and call('HLEN', key) <= MAX_REQUESTS then
+    call('HSET', key, rid, result)
+    return
+  end
+  if left ~= -2 then call('RENAME', key, key .. ':old') end
+  call('HSET', key, rid, result, '', PAD)
+  call('PEXPIRE', key, 2 * REQUESTS_MS)
+end
+
 local REASON_EXPIRED = '6'
 local VISIBILITY_MS = 30000
 
@@ -184,37 +217,17 @@ local function lapse(keys, sid, replid, now)
   local reason = due and tonumber(due) > clock and '' or REASON_EXPIRED
   if type(pushed) == 'table' and pushed.err then return reason end
   clear_up(sid, m[1] or '', m[2], replid, now)
-  call('DEL', keys.meta)
+  forget(keys)
   call('PUBLISH', HINTS, reason == '' and 'gone ' .. sid or 'end ' .. sid .. ' ' .. reason)
   return reason
-end
-
--- Request ids. Kept in the sidecar as their count and lines "<id> <result>", each with a line feed before it.
-local function request_lines(meta, rid) return rid ~= '' and call('HGET', meta, 'q') end
-
-local function find_request(lines, rid)
-  if not lines then return nil end
-  local _, behind = string.find(lines, '\n' .. rid .. ' ', 1, true)
-  if not behind then return nil end
-  local stop = string.find(lines, '\n', behind, true) or #lines + 1
-  return string.sub(lines, behind + 1, stop - 1)
-end
-
-local function with_request(kept, rid, result)
-  local count, lines = string.match(kept or '', '^(%d+)(.*)$')
-  count, lines = (tonumber(count) or 0) + 1, lines or ''
-  if count > KEPT_REQUESTS then
-    count = KEPT_REQUESTS
-    lines = string.sub(lines, (string.find(lines, '\n', 2, true)))
-  end
-  return count .. lines .. '\n' .. rid .. ' ' .. result
 end
 
 -- Ends a session for good: `tomb_text` is "<reason> <request id>".
 local function bury(keys, sid, state, tomb_text, reason, tomb_ms, replid, now)
   local ttl = tonumber(state.ttl)
   call('SET', keys.tomb, tomb_text, 'PX', num(math.max(ttl, tonumber(tomb_ms))))
-  call('DEL', keys.sess, keys.meta)
+  call('DEL', keys.sess)
+  forget(keys)
   call('PUBLISH', HINTS, 'end ' .. sid .. ' ' .. reason)  -- first: its sockets go before they hear that they went
   clear_up(sid, state.k, state.u, replid, now)
 end
@@ -261,9 +274,9 @@ local function load(keys, env)
   end
   if #v > MAX_RECORD_BYTES and not env.any_size then return nil, {err = 'TOOLONG the record'} end
   local h = redis.sha1hex(v)
-  local m = call('HMGET', keys.meta, 'h', 'r', 'f', 'c', 'a', 'i', 'u', 'k', 'l', 'q', 's', 'd', 'g')
-  local state = {v = v, h = h, r = m[2], f = m[3], c = m[4], a = m[5], i = m[6], u = m[7], k = m[8], l = m[9], q = m[10],
-                 s = m[11], d = m[12], g = m[13]}
+  local m = call('HMGET', keys.meta, 'h', 'r', 'f', 'c', 'a', 'i', 'u', 'k', 'l', 's', 'd', 'g')
+  local state = {v = v, h = h, r = m[2], f = m[3], c = m[4], a = m[5], i = m[6], u = m[7], k = m[8], l = m[9], s = m[10],
+                 d = m[11], g = m[12]}
   state.ttl = call('PTTL', keys.sess)
   if not m[2] then
     state.r, state.f, state.c, state.a = env.now, '1', env.now, '0'

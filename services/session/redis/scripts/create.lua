@@ -7,7 +7,7 @@ local rid = ARGV[6]
 local tomb = call('GET', keys.tomb)
 if tomb then return {'GONE', tomb} end
 if call('EXISTS', keys.sess) > 0 then
-  local known = find_request(request_lines(keys.meta, rid), rid)
+  local known = find_request(keys, rid)
   local state = known and load(keys, env)
   if not state then return {'EXISTS'} end
   return reply(state, 'REPLAY', known)
@@ -16,14 +16,14 @@ local refused = check_moves(19) or make_room(ARGV[13], env.sid, ARGV[18], ARGV[1
 if refused then return refused end
 local ttl = tonumber(ARGV[10])
 call('SET', keys.sess, ARGV[8], 'PX', ARGV[10])
-call('DEL', keys.meta)  -- of an expired session with this id
+forget(keys)  -- of an expired session with this id
 local state = {v = '', h = ARGV[9], r = env.now, f = '0', c = env.now, a = ARGV[11], i = ARGV[12], u = ARGV[13],
                k = ARGV[14], s = env.now, d = ARGV[15], ttl = ttl}
 call('HSET', keys.meta, 'h', state.h, 'r', state.r, 'f', '0', 'c', state.c, 'a', state.a, 'i', state.i, 'u', state.u,
      'k', state.k, 's', state.s, 'd', state.d,
      'g', good_since(state.u, env.now))
 join_user(state.u, env.sid, env.now, ttl)
-if rid ~= '' then call('HSET', keys.meta, 'q', with_request(nil, rid, ARGV[7])) end
+remember_request(keys, rid, ARGV[7])
 call('PEXPIRE', keys.meta, num(ttl + META_SLACK_MS))
 expect_expiry(env.sid, ttl, state.a)
 local at = apply_moves(19, ttl)

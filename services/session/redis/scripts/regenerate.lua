@@ -6,7 +6,7 @@ local old = {sess = KEYS[1], meta = KEYS[2], tomb = KEYS[3]}
 local new = {sess = KEYS[4], meta = KEYS[5], tomb = KEYS[6]}
 local env = {sid = ARGV[1], now = ARGV[2], replid = ARGV[3], absolute = ARGV[4], tomb_ms = ARGV[5]}
 local rid, sid, reason = ARGV[6], ARGV[15], ARGV[18]
-local known = find_request(request_lines(new.meta, rid), rid)
+local known = find_request(new, rid)
 if known then
   local state = load(new, {sid = sid, now = env.now, replid = env.replid, absolute = env.absolute, tomb_ms = env.tomb_ms})
   if state then return reply(state, 'REPLAY', known) end
@@ -27,7 +27,7 @@ if ARGV[19] == '1' then made.c = state.c end
 call('HSET', new.meta, 'h', made.h, 'r', made.r, 'f', '0', 'c', made.c, 'a', made.a, 'i', made.i, 'u', made.u, 'k', made.k,
      's', made.s, 'd', made.d, 'g', good_since(made.u, env.now))
 join_user(made.u, sid, env.now, ttl)
-if rid ~= '' then call('HSET', new.meta, 'q', with_request(nil, rid, ARGV[7])) end
+remember_request(new, rid, ARGV[7])
 call('PEXPIRE', new.meta, num(ttl + META_SLACK_MS))
 expect_expiry(sid, ttl, made.a)
 local at = apply_moves(24, ttl)

@@ -8,7 +8,7 @@ local env = {sid = ARGV[1], now = ARGV[2], replid = ARGV[3], absolute = ARGV[4],
 local rid = ARGV[6]
 local state, failure = load(keys, env)
 if not state then return failure end
-local known = rid ~= '' and find_request(state.q, rid)
+local known = find_request(keys, rid)
 if known then return reply(state, 'REPLAY', known) end
 if state.h ~= ARGV[8] or state.r ~= ARGV[9] then return reply(state, 'CONFLICT') end
 local joins = ARGV[20] ~= '' and (state.u or '') == ''
@@ -48,11 +48,11 @@ if has_record or has_claims or joins then
     set('u', state.u)
     set('g', good_since(state.u, env.now))
   end
-  if rid ~= '' then set('q', with_request(state.q, rid, ARGV[7])) end
   call('HSET', keys.meta, unpack(fields))
-elseif has_recent or rid ~= '' then
-  call('HSET', keys.meta, 'l', state.l or '', 'q', rid ~= '' and with_request(state.q, rid, ARGV[7]) or state.q or '')
+elseif has_recent then
+  call('HSET', keys.meta, 'l', state.l)
 end
+remember_request(keys, rid, ARGV[7])
 if px ~= '' or ARGV[21] ~= '' then call('HSET', keys.meta, 's', state.s or env.now, 'd', state.d or '') end
 if joins or px ~= '' then join_user(state.u, env.sid, env.now, state.ttl) end
 -- What the record's TTL was already, the sidecar's follows: by who set it, or by the sweep (expire.lua).
