@@ -10,10 +10,11 @@ run_packages=(
   libpistache-dev libwebsocketpp-dev libasio-dev libhiredis-dev libhttp-parser-dev rapidjson-dev libssl-dev zlib1g-dev
   libspdlog-dev libfmt-dev prometheus-cpp-dev redis-server util-linux
 )
-# What testing takes on top. ccache makes the second build fast; clang is for the fuzz build; python3-* are clients.
+# What testing takes on top. ccache makes the second build fast; clang is for the fuzz build; python3-* and go* are clients.
 test_packages=(
   libgtest-dev libgmock-dev ccache clang clang-format chromium procps curl
   python3-socketio python3-aiohttp python3-requests python3-websocket python3-grpcio python3-protobuf
+  golang-go golang-google-grpc-dev golang-github-golang-protobuf-1-5-dev protoc-gen-go protoc-gen-go-grpc
 )
 
 # The oldest Node that our npm packages accept, and what is taken from npm where Debian's own is older.
