@@ -73,6 +73,9 @@ void RpcServer::ReportHealth() {
   const bool serving = serving_ && !draining_;
   grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
   health->SetServingStatus(serving);
+  // For probes: a process that answers lives, whatever it depends on; and that by name.
+  health->SetServingStatus("live", true);
+  health->SetServingStatus("redis", serving_);
   for (const char* name : {"sesior.session.v1.SessionService", "sesior.broadcast.v1.BroadcastService",
                            "sesior.presence.v1.PresenceService", "sesior.internal.v1.ExchangeService"}) {
     health->SetServingStatus(name, serving);

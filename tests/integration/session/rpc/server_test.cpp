@@ -1,4 +1,5 @@
 // The server around the services: where it listens, health, what is not there.
+#include <grpcpp/generic/generic_stub.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -29,8 +30,41 @@ class Server : public ::testing::Test {
     return stub->GetSession(&context, request, &response).error_code();
   }
 
+  // The answer of grpc.health.v1 for a name: 1 SERVING, 2 NOT_SERVING; -1: it knows no such name.
+  int HealthOf(std::string name) {
+    // HealthCheckRequest {string service = 1}, by hand: Debian has no header of it. One byte of length is enough here.
+    const grpc::Slice text("\x0a" + std::string(1, static_cast<char>(name.size())) + name);
+    const grpc::ByteBuffer request(&text, 1);
+    grpc::ByteBuffer response;
+    grpc::ClientContext context;
+    grpc::Status status;
+    absl::Notification done;
+    grpc::GenericStub(world_.channel)
+        .UnaryCall(&context, "/grpc.health.v1.Health/Check", {}, &request, &response, [&](grpc::Status answer) {
+          status = std::move(answer);
+          done.Notify();
+        });
+    done.WaitForNotification();
+    if (!status.ok()) return -1;
+    grpc::Slice slice;
+    if (!response.TrySingleSlice(&slice).ok() || slice.size() != 2) return 0;  // HealthCheckResponse {status = 1}
+    return slice.begin()[1];
+  }
+
   testing::RpcWorld world_;
 };
+
+TEST_F(Server, TellsProbesWhatItDependsOn) {
+  world_.server.SetServing(false);
+  EXPECT_EQ(HealthOf(""), 2);
+  EXPECT_EQ(HealthOf("redis"), 2);
+  EXPECT_EQ(HealthOf("live"), 1);
+  world_.server.SetServing(true);
+  EXPECT_EQ(HealthOf(""), 1);
+  EXPECT_EQ(HealthOf("redis"), 1);
+  EXPECT_EQ(HealthOf("live"), 1);
+  EXPECT_EQ(HealthOf("nothing"), -1);
+}
 
 TEST_F(Server, ListensOnLoopbackOnly) {
   for (const char* good : {"127.0.0.1:0", "127.1.2.3:0", "localhost:0"}) EXPECT_TRUE(StartOn(good).ok()) << good;
