@@ -150,6 +150,15 @@ absl::StatusOr<Flags::Action> LoadConfig(int argc, const char* const* argv, Conf
             "that the application waits for, of one socket; more: it gets an error", {1, 1'000'000});
   flags.Add("drain-delay", &server.drain_delay, "between the stop signal and the first client closed",
             {milliseconds(1), hours(1)});
+  flags.Add("drain-rate", &server.drain_rate,
+            "clients closed in a second of a drain, so that no more reconnect; what is left when four fifths of "
+            "stop-timeout are over is closed at once",
+            {1, 1'000'000});
+  flags.Add("max-connection-age", &server.max_connection_age,
+            "of a client, give or take a tenth; then it has to connect again, so that new replicas get their share",
+            {milliseconds(100), hours(24 * 30)});
+  flags.Add("max-handshakes-per-second", &server.handshakes_per_second,
+            "new clients of the process; more get 503 and Retry-After", {1, 1'000'000});
   flags.Add("stop-timeout", &config.stop_timeout, "time a stop may take", {milliseconds(1'000), hours(1)});
   flags.Add("log-level", &config.log_level, "debug, info, warn or error");
   flags.Add("log-format", &config.log_format, "text (key=value) or json");

@@ -25,23 +25,27 @@ class Tally {
 
 // The counts of one loop.
 struct LoopTallies {
-  Tally connections;      // TCP, of clients, open now
-  Tally accepted;         // TCP
-  Tally refused;          // TCP: over the limit
-  Tally http_requests;    //
-  Tally clients;          // Engine.IO sessions, open now
-  Tally sockets;          // Socket.IO sockets, open now
-  Tally frames_queued;    // for clients
-  Tally writes;           // system calls for them
-  Tally bytes_written;    //
-  Tally queued_bytes;     // waiting now
-  Tally messages_in;      // Engine.IO messages from clients
-  Tally slow_closed;      // clients that did not read
-  Tally frames_dropped;   // not queued: volatile, over the limit, or too late
-  Tally origins_refused;  // handshakes from foreign origins
-  Tally connect_refused;  // CONNECT without a valid session
-  Tally connect_failed;   // CONNECT while the session service could not be reached
-  Tally sessions_ended;   // sockets ended with their session
+  Tally connections;          // TCP, of clients, open now
+  Tally accepted;             // TCP
+  Tally refused;              // TCP: over the limit
+  Tally http_requests;        //
+  Tally clients;              // Engine.IO sessions, open now
+  Tally sockets;              // Socket.IO sockets, open now
+  Tally frames_queued;        // for clients
+  Tally writes;               // system calls for them
+  Tally bytes_written;        //
+  Tally queued_bytes;         // waiting now
+  Tally messages_in;          // Engine.IO messages from clients
+  Tally slow_closed;          // clients that did not read
+  Tally aged_closed;          // clients at the longest time allowed
+  Tally drain_closed;         // clients and relays, so that they go elsewhere
+  Tally frames_dropped;       // not queued: volatile, over the limit, or too late
+  Tally origins_refused;      // handshakes from foreign origins
+  Tally handshakes_refused;   // more than a second may have
+  Tally handshakes_draining;  // while this process goes away
+  Tally connect_refused;      // CONNECT without a valid session
+  Tally connect_failed;       // CONNECT while the session service could not be reached
+  Tally sessions_ended;       // sockets ended with their session
   // What went over a bound: of a connection (ServerConnectionOptions), which was closed for it; of the hub
   // (HubOptions).
   Tally namespaces_refused;
@@ -61,6 +65,7 @@ struct LoopTallies {
   Tally relays;            // WebSockets of other replicas, open now
   Tally relayed_bytes;     //
   Tally passed_on;         // requests
+  Tally passing_on;        // requests whose answer is not there yet, now
   Tally pass_unknown;      // not answered by their replica: see PeerFailure
   Tally pass_unreachable;
   Tally pass_untrusted;

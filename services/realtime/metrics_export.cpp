@@ -27,9 +27,15 @@ MetricsExport::MetricsExport(telemetry::Registry& registry, const Server& server
         &LoopTallies::frames_dropped);
   total("sesior_realtime_slow_clients_closed_total", "Clients closed because they did not read.",
         &LoopTallies::slow_closed);
+  total("sesior_realtime_aged_clients_closed_total", "Clients closed at --max-connection-age.",
+        &LoopTallies::aged_closed);
+  total("sesior_realtime_drained_clients_total", "Clients closed in a drain, relayed ones included.",
+        &LoopTallies::drain_closed);
   const char* const refused = "sesior_realtime_connects_refused_total";
   const char* const refused_help = "Handshakes and CONNECTs refused.";
   total(refused, refused_help, &LoopTallies::origins_refused, {{"reason", "origin"}});
+  total(refused, refused_help, &LoopTallies::handshakes_refused, {{"reason", "rate"}});
+  total(refused, refused_help, &LoopTallies::handshakes_draining, {{"reason", "draining"}});
   total(refused, refused_help, &LoopTallies::connect_refused, {{"reason", "session"}});
   total(refused, refused_help, &LoopTallies::connect_failed, {{"reason", "unavailable"}});
   total("sesior_realtime_answers_packed_total", "Poll answers sent as gzip or deflate.", &LoopTallies::answers_packed);
@@ -43,6 +49,8 @@ MetricsExport::MetricsExport(telemetry::Registry& registry, const Server& server
         &LoopTallies::peers_refused);
   total("sesior_realtime_requests_passed_on_total", "Requests for sessions of other replicas.",
         &LoopTallies::passed_on);
+  level("sesior_realtime_requests_being_passed_on", "Requests whose answer is not there yet.",
+        &LoopTallies::passing_on);
   const char* const failed = "sesior_realtime_requests_passed_on_failed_total";
   const char* const failed_help = "Requests for sessions of other replicas that were answered here instead.";
   total(failed, failed_help, &LoopTallies::pass_unknown, {{"reason", "unknown"}});

@@ -1,6 +1,7 @@
 #include "services/realtime/server.hpp"
 
 #include <algorithm>
+#include <random>
 #include <thread>
 #include <utility>
 
@@ -14,8 +15,24 @@
 namespace sesior::realtime {
 namespace {
 
-constexpr std::chrono::milliseconds kSlicePause{20};
-constexpr int kSlices = 50;  // a drain takes about a second
+using std::chrono::milliseconds;
+
+// Between two slices of a drain: uneven, so that clients that came together do not come back together.
+constexpr int kLeastPauseMs = 20;
+constexpr int kMostPauseMs = 80;
+// For clients that are between two polls to take their end, and for polls of others to be answered.
+constexpr milliseconds kLastPolls{2'000};
+constexpr milliseconds kLook{5};
+
+// Looks again and again; false: not in time.
+template <typename Condition>
+bool WaitUntil(std::chrono::steady_clock::time_point deadline, const Condition& condition) {
+  while (!condition()) {
+    if (Loop::Now() >= deadline) return false;
+    std::this_thread::sleep_for(kLook);
+  }
+  return true;
+}
 
 ServerOptions WithOneFormat(ServerOptions options) {
   options.hub.format = options.socketio.format;
@@ -50,11 +67,13 @@ struct Server::Thread {
                           front.OnPassFailed(exchange, upgrade, failure);
                         })),
         front(server.options_.front, server.cors_, server.bundle_, server.options_.threads, peers.get(),
-              server.draining_,
-              {loop, server.options_.engine, server.options_.socketio, server.options_.cookie_name, hub, watches.get(),
-               server.options_.session_changed_members, tallies, packer, server.options_.raw_messages, nullptr}),
+              server.draining_, server.gate_,
+              {loop, server.options_.engine, server.options_.socketio, server.options_.cookie_name, hub,
+               server.options_.max_connection_age, watches.get(), server.options_.session_changed_members, tallies,
+               packer, server.options_.raw_messages, nullptr}),
         context{
-            loop, server.options_.channel, front, tallies, tallies.connections, server.connections_, server.contexts_},
+            loop,  server.options_.channel, front, tallies, tallies.connections, server.connections_, server.contexts_,
+            false, &server.draining_},
         listener(loop, tallies, server.connections_, server.options_.max_connections,
                  [this](int fd, const http::IpAddress& peer) { Channel::Adopt(context, fd, peer); }),
         peer_context{loop,
@@ -92,6 +111,7 @@ Server::Server(ServerOptions options, session_client::SessionClient* sessions, B
       sessions_(sessions),
       bus_(bus),
       cors_(options_.allowed_origins),
+      gate_(options_.handshakes_per_second),
       peer_channel_(ForPassedRequests(options_.channel)),
       peer_secrets_(options_.peers.secrets) {
   for (std::size_t i = 0; i < options_.threads; ++i) {
@@ -137,14 +157,67 @@ absl::Status Server::Start() {
 void Server::Drain(std::chrono::steady_clock::time_point deadline) {
   draining_.store(true, std::memory_order_relaxed);
   std::this_thread::sleep_until(std::min(deadline, Loop::Now() + options_.drain_delay));
-  const std::size_t slice = Sum(&LoopTallies::clients) / threads_.size() / kSlices + 1;
-  while (Loop::Now() < deadline && Sum(&LoopTallies::clients) > 0) {
-    for (const std::unique_ptr<Thread>& thread : threads_) {
-      thread->loop.Post(
-          [&front = thread->front, slice] { front.CloseSome(slice, socketio::CloseReason::kServerShutdown); });
+  CloseClients(deadline);
+  LeaveOthers(deadline);
+}
+
+void Server::CloseClients(std::chrono::steady_clock::time_point deadline) {
+  // What the threads have told of the slices so far. Shared with tasks that may run late.
+  struct Slice {
+    std::atomic<std::size_t> threads_due = 0;
+    std::atomic<std::size_t> left = 0;
+    std::atomic<std::size_t> unused = 0;
+  };
+  const auto begin = Loop::Now();
+  std::minstd_rand random(std::random_device{}());
+  std::uniform_int_distribution<int> pause_ms(kLeastPauseMs, kMostPauseMs);
+  std::size_t left = Sum(&LoopTallies::clients) + Sum(&LoopTallies::relays);
+  const std::size_t all = left;
+  double share = 0;  // how many may be closed by now
+  std::size_t turn = 0;
+  while (left > 0 && Loop::Now() < deadline) {
+    const milliseconds pause(pause_ms(random));
+    share += static_cast<double>(options_.drain_rate) * std::chrono::duration<double>(pause).count();
+    auto count = static_cast<std::size_t>(share);
+    share -= static_cast<double>(count);
+    const auto slice = std::make_shared<Slice>();
+    slice->threads_due = threads_.size();
+    const std::size_t part = (count + threads_.size() - 1) / threads_.size();
+    for (std::size_t i = 0; i < threads_.size(); ++i) {
+      Thread& thread = *threads_[(turn + i) % threads_.size()];
+      std::size_t own = std::min(part, count);
+      count -= own;
+      thread.loop.Post([&thread, slice, own]() mutable {
+        std::size_t open = thread.front.CloseSome(own, socketio::CloseReason::kServerShutdown);
+        if (thread.peers) open += thread.peers->CloseRelays(own);
+        slice->left += open;
+        slice->unused += own;
+        --slice->threads_due;
+      });
     }
-    std::this_thread::sleep_until(std::min(deadline, Loop::Now() + kSlicePause));
+    ++turn;
+    std::this_thread::sleep_for(pause);
+    if (!WaitUntil(deadline, [&] { return slice->threads_due == 0; })) break;
+    left = slice->left;
+    share += static_cast<double>(slice->unused);
   }
+  telemetry::Log(left == 0 ? telemetry::Level::kInfo : telemetry::Level::kWarn, "drained",
+                 {{"clients", all},
+                  {"left", left},
+                  {"took_ms", std::chrono::duration_cast<milliseconds>(Loop::Now() - begin).count()}});
+  const auto last_polls = std::min(deadline, Loop::Now() + kLastPolls);
+  WaitUntil(last_polls, [this] { return Sum(&LoopTallies::clients) == 0; });
+}
+
+// Nothing new comes in any more, and what is passed on for others finds its end.
+void Server::LeaveOthers(std::chrono::steady_clock::time_point deadline) {
+  for (const std::unique_ptr<Thread>& thread : threads_) {
+    thread->loop.Post([&thread = *thread] {
+      thread.listener.Close();
+      if (thread.peers) thread.peers->ReleasePolls();
+    });
+  }
+  WaitUntil(std::min(deadline, Loop::Now() + kLastPolls), [this] { return Sum(&LoopTallies::passing_on) == 0; });
 }
 
 void Server::Stop() {

@@ -1,7 +1,9 @@
 // Server: the Socket.IO server of one process: threads, listeners, connections, and a hub for each thread.
 //
-// Drain:     new handshakes get 503 and ready() is false; after `drain_delay`, in which the listeners go on accepting
-//            requests of clients that exist, the clients are closed in slices and reconnect elsewhere.
+// Drain:     new handshakes get 503 and draining() is true; after `drain_delay`, in which everything else goes on, the
+//            clients are closed, `drain_rate` a second, in uneven slices, and reconnect elsewhere; then the listeners
+//            close, and polls that are passed on for other replicas are answered. What is left at the deadline is
+//            closed at once.
 // Replicas:  with PeerOptions::listen, requests that belong elsewhere are passed on, and those of others are taken on
 // the
 //            peer port.
@@ -14,6 +16,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,6 +25,7 @@
 #include "services/realtime/bus/bus.hpp"
 #include "services/realtime/connection/client_bundle.hpp"
 #include "services/realtime/connection/engine_front.hpp"
+#include "services/realtime/connection/handshake_gate.hpp"
 #include "services/realtime/connection/session_watches.hpp"
 #include "services/realtime/hub/hub.hpp"
 #include "services/realtime/metrics.hpp"
@@ -47,6 +51,9 @@ struct ServerOptions {
   std::vector<std::string> session_changed_members;  // their changes are told to the session's own sockets
   std::chrono::milliseconds session_timeout{2'000};  // for the answer whether a client's session is good
   std::chrono::milliseconds drain_delay{1'000};
+  std::int64_t drain_rate = 1'000;             // clients closed in a second, at most
+  std::int64_t handshakes_per_second = 5'000;  // more get 503
+  std::chrono::milliseconds max_connection_age{std::chrono::hours(24)};
   EngineFrontOptions front;
   PeerOptions peers;
   ChannelOptions channel;
@@ -82,12 +89,16 @@ class Server final : public runtime::Part {
  private:
   struct Thread;
 
+  void CloseClients(std::chrono::steady_clock::time_point deadline);
+  void LeaveOthers(std::chrono::steady_clock::time_point deadline);
+
   const ServerOptions options_;
   session_client::SessionClient* const sessions_;
   Bus& bus_;
   const http::CorsPolicy cors_;
   ClientBundle bundle_;
   std::atomic<bool> draining_ = false;
+  HandshakeGate gate_;
   std::atomic<std::size_t> connections_ = 0;
   asio::ip::tcp::endpoint endpoint_;
   // Of other replicas.

@@ -27,6 +27,7 @@ constexpr std::array<Row, kCloseReasonCount> kRows = {{
     {"slow client", true, 1008, true},
     {"too many packets", true, 1008, true},
     {"session ended", false, 0, false},
+    {"maximum age", true, 0, false},
 }};
 
 const Row& RowOf(CloseReason reason) { return kRows[static_cast<std::size_t>(reason)]; }

@@ -186,7 +186,7 @@ void EngineSession::OnCandidateText(std::string_view text, Time now) {
   if (text == "2probe") {
     owner_.WriteWebSocket(ProbeFrame());
     upgrade_ = Upgrade::kProbed;
-    ReleaseWaitingPoll();  // the client finishes its poll before it sends "5"
+    ReleasePoll();  // the client finishes its poll before it sends "5"
   } else if (text.starts_with('5')) {
     CompleteUpgrade(now);
   } else {
@@ -290,7 +290,7 @@ void EngineSession::Close(CloseReason reason, Time now) {
 void EngineSession::OnTimer(Time now) {
   armed_ = kNever;
   if (polling_ && polling_->upgrade_deadline <= now) DropCandidate();
-  if (polling_ && polling_->noop_deadline <= now) ReleaseWaitingPoll();
+  if (polling_ && polling_->noop_deadline <= now) ReleasePoll();  // so that the client can go on with the upgrade
   if (heartbeat_ <= now) {
     if (state_ == State::kDraining) return End(CloseReason::kForcedClose, {});
     if (awaiting_pong_) return End(CloseReason::kPingTimeout, "1");
@@ -318,8 +318,8 @@ void EngineSession::AnswerWaitingPoll(std::string payload) {
   owner_.AnswerPoll(std::move(payload));
 }
 
-// Ends a waiting GET so that the client can go on with the upgrade.
-void EngineSession::ReleaseWaitingPoll() {
+void EngineSession::ReleasePoll() {
+  if (!polling_) return;
   polling_->noop_deadline = kNever;
   if (polling_->poll_waiting) AnswerWaitingPoll(polling_->queue.empty() ? "6" : TakePayload());
 }

@@ -45,12 +45,15 @@ broadcast::v1::Broadcast ToProto(const Broadcast& broadcast) {
 // The broadcasts of one namespace. Called on threads of the client, one call at a time.
 class SessionBus::Subscription final : public session_client::SubscriptionHandler {
  public:
-  Subscription(SessionBus& bus, std::string nsp) : bus_(bus), nsp_(std::move(nsp)) {}
+  // `counts`: for the readiness of the process from the beginning; else once it has stood.
+  Subscription(SessionBus& bus, std::string nsp, bool counts) : bus_(bus), nsp_(std::move(nsp)), counts_(counts) {}
 
   void Start() { registration_ = bus_.client_.Subscribe(bus_.replica_id_, nsp_, *this); }
   // No call comes after it.
   void Stop() { registration_.reset(); }
-  bool connected() const { return connected_.load(std::memory_order_relaxed); }
+  bool is_missing() const {
+    return counts_.load(std::memory_order_relaxed) && !connected_.load(std::memory_order_relaxed);
+  }
 
  private:
   void OnBroadcasts(const broadcast::v1::SubscribeResponse& response) override {
@@ -70,12 +73,14 @@ class SessionBus::Subscription final : public session_client::SubscriptionHandle
 
   void OnConnected(bool connected) override {
     connected_.store(connected, std::memory_order_relaxed);
+    if (connected) counts_.store(true, std::memory_order_relaxed);
     telemetry::Log(connected ? telemetry::Level::kInfo : telemetry::Level::kWarn,
                    connected ? "subscribed" : "subscription_lost");
   }
 
   SessionBus& bus_;
   const std::string nsp_;
+  std::atomic<bool> counts_;
   std::atomic<bool> connected_ = false;
   std::unique_ptr<session_client::Registration> registration_;
 };
@@ -108,7 +113,7 @@ void SessionBus::Open(const std::string& nsp) {
   ++opened_[nsp];
   std::unique_ptr<Subscription>& subscription = subscriptions_[nsp];
   if (subscription) return;
-  subscription = std::make_unique<Subscription>(*this, nsp);
+  subscription = std::make_unique<Subscription>(*this, nsp, !started_);
   if (started_) subscription->Start();  // Subscribe never calls back from inside
 }
 
@@ -138,7 +143,7 @@ void SessionBus::Publish(Broadcast broadcast, Done<void> done) {
 bool SessionBus::connected() const {
   const absl::MutexLock lock(&mutex_);
   for (const auto& [nsp, subscription] : subscriptions_) {
-    if (!subscription->connected()) return false;
+    if (subscription->is_missing()) return false;
   }
   return started_;
 }

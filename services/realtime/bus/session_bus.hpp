@@ -45,7 +45,8 @@ class SessionBus final : public Bus {
   void Open(const std::string& nsp) override;
   void Close(const std::string& nsp) override;
 
-  // Do the subscriptions stand? False while broadcasts of others do not arrive: not ready.
+  // Do the subscriptions stand? False while broadcasts of others do not arrive: not ready. One that a client has begun,
+  // by asking for a new namespace, counts only once it has stood: clients shall not make a process unready.
   bool connected() const;
 
  private:

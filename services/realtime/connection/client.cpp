@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/random/random.h"
 #include "services/realtime/connection/end_reason.hpp"
 #include "sesior/base/ids.hpp"
 
@@ -12,6 +13,16 @@ using socketio::CloseReason;
 using socketio::EngineAnswer;
 using socketio::FramePtr;
 using socketio::SendResult;
+
+namespace {
+
+// Clients that came together shall not go together.
+Time AgeDeadline(std::chrono::milliseconds max_age) {
+  thread_local absl::InsecureBitGen random;
+  return Loop::Now() + std::chrono::duration_cast<Time::duration>(max_age * absl::Uniform(random, 0.9, 1.1));
+}
+
+}  // namespace
 
 // One namespace the client has asked for.
 class Client::Link final : public hub::Link {
@@ -71,13 +82,14 @@ Client::Client(ClientContext& context, const EngineId::Key& key, std::string coo
       session_(context.engine, *this),
       connection_(context.socketio, *this, Loop::Now()),
       cookie_header_(std::move(cookie_header)),
+      age_deadline_(AgeDeadline(context.max_age)),
       self_(std::make_shared<Self>(*this)) {
   context_.tallies.clients.Add();
 }
 
 Client::~Client() {
   self_->client = nullptr;
-  if (poll_) poll_->on_gone = nullptr;
+  if (poll_) poll_->on_gone = poll_->on_hurry = nullptr;
   if (post_) post_->on_gone = nullptr;
   context_.tallies.clients.Subtract(1);
 }
@@ -107,12 +119,14 @@ void Client::OnPoll(const ExchangePtr& exchange) {
     poll_.reset();
     session_.OnPollAborted(Loop::Now());
   };
+  if (poll_->from_replica) poll_->on_hurry = [this] { session_.ReleasePoll(); };
 }
 
 void Client::AnswerPoll(std::string payload) {
   const ExchangePtr poll = std::move(poll_);
   if (!poll) return;
   poll->on_gone = nullptr;
+  poll->on_hurry = nullptr;
   Answer(poll, {200, std::move(payload)}, false);
 }
 
@@ -184,7 +198,7 @@ void Client::ArmTimer(Time deadline) {
   Rearm();
 }
 
-void Client::Rearm() { ArmAt(std::min(session_deadline_, connect_deadline())); }
+void Client::Rearm() { ArmAt(std::min({session_deadline_, age_deadline_, connect_deadline()})); }
 
 void Client::OnDeadline(Time now) {
   if (session_deadline_ <= now) {
@@ -194,6 +208,11 @@ void Client::OnDeadline(Time now) {
     session_.OnTimer(now);
   }
   if (connect_deadline() <= now) connection_.OnTimer(now);
+  if (age_deadline_ <= now) {
+    age_deadline_ = kNever;
+    if (!closed()) context_.tallies.aged_closed.Add();
+    Close(CloseReason::kAged);
+  }
   Rearm();
 }
 
@@ -229,6 +248,7 @@ void Client::CountLimit() {
 }
 
 void Client::OnFinished() {
+  age_deadline_ = kNever;
   ArmAt(kNever);
   context_.on_finished(key_);
 }

@@ -43,6 +43,7 @@ struct ClientContext {
   const socketio::ServerConnectionOptions& socketio;
   const std::string& cookie_name;
   hub::Hub& hub;
+  std::chrono::milliseconds max_age;                // of a client, give or take a tenth; then it has to connect again
   SessionWatches* sessions;                         // null: no session is demanded
   const std::vector<std::string>& changed_members;  // whose changes clients are told; empty: of none
   LoopTallies& tallies;
@@ -74,6 +75,8 @@ class Client final : public WebSocketUser,
 
   void Close(socketio::CloseReason reason);
   socketio::EngineTransport transport() const { return session_.transport(); }
+  // Nothing more comes from it, though its last poll may still be due.
+  bool closed() const { return session_.closed(); }
   bool finished() const { return session_.finished(); }
 
  private:
@@ -129,6 +132,7 @@ class Client final : public WebSocketUser,
   std::unique_ptr<SessionHold> hold_;
   absl::InlinedVector<std::unique_ptr<Link>, 1> links_;  // by slot; null: none
   Time session_deadline_ = kNever;
+  Time age_deadline_;
   std::uint32_t last_serial_ = 0;
   SessionState session_state_ = SessionState::kUnknown;
   std::shared_ptr<Self> self_;  // for those who may outlive the client

@@ -1,8 +1,10 @@
 #include "services/realtime/connection/engine_front.hpp"
 
 #include <optional>
+#include <string>
 #include <utility>
 
+#include "absl/random/random.h"
 #include "absl/strings/numbers.h"
 #include "sesior/websocket/handshake.hpp"
 
@@ -56,13 +58,15 @@ std::string_view ContentType(const http::Request& request) {
 }  // namespace
 
 EngineFront::EngineFront(const EngineFrontOptions& options, const http::CorsPolicy& cors, const ClientBundle& bundle,
-                         std::size_t threads, Peers* peers, const std::atomic<bool>& draining, ClientContext clients)
+                         std::size_t threads, Peers* peers, const std::atomic<bool>& draining, HandshakeGate& gate,
+                         ClientContext clients)
     : options_(options),
       cors_(cors),
       bundle_(bundle),
       threads_(threads),
       peers_(peers),
       draining_(draining),
+      gate_(gate),
       clients_context_(std::move(clients)) {
   clients_context_.on_finished = [this](const EngineId::Key& key) {
     clients_context_.loop.Post([this, key] { Forget(key); });
@@ -157,10 +161,7 @@ void EngineFront::OnEngineRequest(http::Request request, const ExchangePtr& exch
   if (const std::optional<EngineError> error = socketio::VerifyEngineRequest(engine, clients_context_.engine)) {
     return Refuse(websocket, exchange, *error);
   }
-  if (client == nullptr && draining_.load(std::memory_order_relaxed)) {
-    http::Response response(503, "text/plain; charset=utf-8", "Shutting down\n");
-    return exchange->Answer(std::move(response.Add("Retry-After", "1")), true);
-  }
+  if (client == nullptr && RefuseHandshake(exchange)) return;
   if (engine.is_upgrade) return OnUpgrade(request, query, exchange);
   if (options_.http_compression && request.method == http::Method::kGet) {
     exchange->coding = http::ChooseCoding(request.Joined("accept-encoding", ",").value_or(""));
@@ -175,6 +176,19 @@ void EngineFront::OnEngineRequest(http::Request request, const ExchangePtr& exch
   } else {
     exchange->Answer(http::Response(500));
   }
+}
+
+bool EngineFront::RefuseHandshake(const ExchangePtr& exchange) {
+  LoopTallies& tallies = clients_context_.tallies;
+  const bool draining = draining_.load(std::memory_order_relaxed);
+  if (!draining && gate_.Admit(Loop::Now())) return false;
+  (draining ? tallies.handshakes_draining : tallies.handshakes_refused).Add();
+  http::Response response(503, "text/plain; charset=utf-8", draining ? "Shutting down\n" : "Too many at once\n");
+  // Those who keep to it shall not all come back in the same second.
+  thread_local absl::InsecureBitGen random;
+  response.Add("Retry-After", draining ? "1" : std::to_string(absl::Uniform(absl::IntervalClosed, random, 1, 4)));
+  exchange->Answer(std::move(response), true);
+  return true;
 }
 
 void EngineFront::OnUpgrade(const http::Request& request, const Query& query, const ExchangePtr& exchange) {
@@ -280,13 +294,14 @@ void EngineFront::AddCors(const http::Request& request, const ExchangePtr& excha
   exchange->headers = response.headers();
 }
 
-std::size_t EngineFront::CloseSome(std::size_t count, socketio::CloseReason reason) {
+std::size_t EngineFront::CloseSome(std::size_t& count, socketio::CloseReason reason) {
   std::size_t left = 0;
   for (const auto& [key, client] : clients_) {
-    if (client->finished()) continue;
+    if (client->closed()) continue;
     if (count > 0) {
       --count;
       client->Close(reason);
+      clients_context_.tallies.drain_closed.Add();
     } else {
       ++left;
     }
@@ -295,7 +310,8 @@ std::size_t EngineFront::CloseSome(std::size_t count, socketio::CloseReason reas
 }
 
 void EngineFront::CloseAll(socketio::CloseReason reason) {
-  CloseSome(clients_.size(), reason);
+  std::size_t all = clients_.size();
+  CloseSome(all, reason);
   clients_.clear();
 }
 

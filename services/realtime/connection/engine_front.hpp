@@ -5,7 +5,7 @@
 // A request for a session of another loop takes its connection there; one for another replica is passed on (Peers), but
 // not once more by who got it so.
 // Owns the clients of its loop.
-// Threading: confined to its loop; `contexts` and `draining` are read by all.
+// Threading: confined to its loop; `draining` and the gate are shared by all.
 #pragma once
 
 #include <atomic>
@@ -18,6 +18,7 @@
 #include "services/realtime/connection/client.hpp"
 #include "services/realtime/connection/client_bundle.hpp"
 #include "services/realtime/connection/engine_id.hpp"
+#include "services/realtime/connection/handshake_gate.hpp"
 #include "services/realtime/peers/peers.hpp"
 #include "services/realtime/transport/channel.hpp"
 #include "sesior/http/cors.hpp"
@@ -37,7 +38,8 @@ class EngineFront final : public RequestHandler {
  public:
   // `threads`: how many loops there are. `peers`: null: there are no other replicas. All references outlive the front.
   EngineFront(const EngineFrontOptions& options, const http::CorsPolicy& cors, const ClientBundle& bundle,
-              std::size_t threads, Peers* peers, const std::atomic<bool>& draining, ClientContext clients);
+              std::size_t threads, Peers* peers, const std::atomic<bool>& draining, HandshakeGate& gate,
+              ClientContext clients);
   ~EngineFront();
 
   std::optional<std::size_t> Route(const http::Request& head) override;
@@ -47,8 +49,9 @@ class EngineFront final : public RequestHandler {
   // What Peers could not pass on.
   void OnPassFailed(const ExchangePtr& exchange, bool upgrade, PeerFailure failure);
 
-  // Closes up to `count` clients, so that they reconnect elsewhere; how many are left.
-  std::size_t CloseSome(std::size_t count, socketio::CloseReason reason);
+  // Closes up to `count` open clients, so that they reconnect elsewhere, and takes them off `count`; how many open ones
+  // are left. A client between two polls is told by the next one.
+  std::size_t CloseSome(std::size_t& count, socketio::CloseReason reason);
   // When the loop has stopped: closes and destroys all clients, and with them their watches.
   void CloseAll(socketio::CloseReason reason);
 
@@ -59,6 +62,8 @@ class EngineFront final : public RequestHandler {
   void OnUpgrade(const http::Request& request, const Query& query, const ExchangePtr& exchange);
   void PassOn(http::Request request, const Query& query, std::size_t body_bytes, const ExchangePtr& exchange);
   static void Refuse(bool websocket, const ExchangePtr& exchange, socketio::EngineError error);
+  // 503: not now. False: the client may come in.
+  bool RefuseHandshake(const ExchangePtr& exchange);
   bool IsEnginePath(std::string_view path) const;
   Client* Find(const Query& query) const;
   Client& NewClient(const http::Request& request, std::string& sid);
@@ -76,6 +81,7 @@ class EngineFront final : public RequestHandler {
   const std::size_t threads_;
   Peers* const peers_;
   const std::atomic<bool>& draining_;
+  HandshakeGate& gate_;
   ClientContext clients_context_;
   absl::flat_hash_map<EngineId::Key, std::unique_ptr<Client>> clients_;
 };

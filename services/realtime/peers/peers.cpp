@@ -10,7 +10,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "services/realtime/transport/listener.hpp"
-#include "services/realtime/transport/relay.hpp"
 
 namespace sesior::realtime {
 namespace {
@@ -61,7 +60,11 @@ class PassedOn final : public PeerLink::User, public std::enable_shared_from_thi
         method_(head.method),
         upgrade_(head.upgrade),
         bytes_(std::move(bytes)),
-        exchange_(exchange) {}
+        exchange_(exchange) {
+    peers_.tallies_.passing_on.Add();
+    peers_.under_way_.insert(this);
+  }
+  ~PassedOn() override { SetDone(); }
 
   // False: there is no address yet.
   bool TryAddress() {
@@ -74,8 +77,14 @@ class PassedOn final : public PeerLink::User, public std::enable_shared_from_thi
       Fail(PeerFailure::kBusy);
     } else {
       link_->Send(method_, std::exchange(bytes_, {}), weak_from_this());
+      if (peers_.releasing_) Release();
     }
     return true;
+  }
+
+  // Asks the owner to answer now. What is sent is nothing to an owner that does not know this.
+  void Release() {
+    if (is_poll() && !done_ && link_ && !std::exchange(released_, true)) link_->SendMore("\r\n");
   }
 
   void Look() { ArmAt(Loop::Now() + peers_.options_.lookup_timeout); }
@@ -93,9 +102,15 @@ class PassedOn final : public PeerLink::User, public std::enable_shared_from_thi
     bytes_.append(body);
   }
 
+  void SetDone() {
+    if (std::exchange(done_, true)) return;
+    peers_.tallies_.passing_on.Subtract(1);
+    peers_.under_way_.erase(this);
+  }
+
   // The client is gone.
   void Abandon() {
-    done_ = true;
+    SetDone();
     ArmAt(kNever);
     if (const std::shared_ptr<PeerLink> link = std::move(link_)) link->Close();
   }
@@ -107,10 +122,11 @@ class PassedOn final : public PeerLink::User, public std::enable_shared_from_thi
   }
 
  private:
+  bool is_poll() const { return method_ == http::Method::kGet && !upgrade_; }
   void OnDeadline(Time) override { Fail(PeerFailure::kUnknown); }
 
   void OnAnswer(http::Response response, bool reusable) override {
-    if (reusable) peers_.Keep(key_, link_);
+    if (reusable) released_ ? link_->Close() : peers_.Keep(key_, link_);
     const ExchangePtr exchange = Finish();
     if (!exchange) return;
     exchange->headers.clear();  // the owner has said all
@@ -125,25 +141,27 @@ class PassedOn final : public PeerLink::User, public std::enable_shared_from_thi
       return;
     }
     // It was a link, and is one again as long as bytes are carried.
+    std::erase_if(peers_.relays_, [](const std::weak_ptr<Relay>& relay) { return relay.expired(); });
     ++peers_.links_;
     peers_.tallies_.peer_links.Add();
     peers_.tallies_.relays.Add();
     peers_.clients_.open.Add();
-    Relay::Start(peers_.loop_, peers_.tallies_, peers_.clients_.options.close_timeout, {client->fd, std::move(bytes)},
-                 {fd, std::move(client->unread)}, [&peers = peers_] {
-                   --peers.links_;
-                   peers.tallies_.peer_links.Subtract(1);
-                   peers.tallies_.relays.Subtract(1);
-                   peers.clients_.open.Subtract(1);
-                   peers.clients_.connections.fetch_sub(1, std::memory_order_relaxed);
-                 });
+    peers_.relays_.push_back(Relay::Start(peers_.loop_, peers_.tallies_, peers_.clients_.options.close_timeout,
+                                          {client->fd, std::move(bytes)}, {fd, std::move(client->unread)},
+                                          [&peers = peers_] {
+                                            --peers.links_;
+                                            peers.tallies_.peer_links.Subtract(1);
+                                            peers.tallies_.relays.Subtract(1);
+                                            peers.clients_.open.Subtract(1);
+                                            peers.clients_.connections.fetch_sub(1, std::memory_order_relaxed);
+                                          }));
   }
 
   void OnBroken(PeerFailure failure) override { Fail(failure); }
 
   // Nothing more comes of it. Null: the client is gone.
   ExchangePtr Finish() {
-    done_ = true;
+    SetDone();
     ArmAt(kNever);
     link_.reset();
     ExchangePtr exchange = exchange_.lock();
@@ -164,6 +182,7 @@ class PassedOn final : public PeerLink::User, public std::enable_shared_from_thi
   std::shared_ptr<PeerLink> link_;
   int tables_left_ = 2;  // the next one may have been under way before the replica was there
   bool done_ = false;
+  bool released_ = false;  // the owner was asked to answer at once
 };
 
 Peers::Peers(Loop& loop, LoopTallies& tallies, const PeerOptions& options, const PeerSecrets& secrets, PeerTable& table,
@@ -177,7 +196,10 @@ Peers::Peers(Loop& loop, LoopTallies& tallies, const PeerOptions& options, const
       clients_(clients),
       on_failed_(std::move(on_failed)) {}
 
-Peers::~Peers() = default;
+Peers::~Peers() {
+  // They belong to connections, which may outlive this.
+  while (!under_way_.empty()) (*under_way_.begin())->SetDone();
+}
 
 void Peers::Pass(const EngineId& id, http::Request head, std::size_t body_bytes, const http::IpAddress& client,
                  bool trusted, const ExchangePtr& exchange) {
@@ -208,6 +230,28 @@ void Peers::OnTable() {
   if (still.empty()) return;
   lookups_.insert(lookups_.end(), still.begin(), still.end());
   table_.Renew();
+}
+
+std::size_t Peers::CloseRelays(std::size_t& count) {
+  std::size_t left = 0;
+  for (const std::weak_ptr<Relay>& weak : std::vector(relays_)) {
+    const std::shared_ptr<Relay> relay = weak.lock();
+    if (!relay) continue;
+    if (count > 0) {
+      --count;
+      relay->Close();
+      tallies_.drain_closed.Add();
+    } else {
+      ++left;
+    }
+  }
+  std::erase_if(relays_, [](const std::weak_ptr<Relay>& relay) { return relay.expired(); });
+  return left;
+}
+
+void Peers::ReleasePolls() {
+  releasing_ = true;
+  for (PassedOn* passed : under_way_) passed->Release();
 }
 
 std::shared_ptr<PeerLink> Peers::Take(const std::string& key) {

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "services/realtime/connection/engine_id.hpp"
 #include "services/realtime/metrics.hpp"
 #include "services/realtime/peers/peer_handshake.hpp"
@@ -28,6 +29,7 @@
 #include "services/realtime/peers/peer_table.hpp"
 #include "services/realtime/transport/channel.hpp"
 #include "services/realtime/transport/loop.hpp"
+#include "services/realtime/transport/relay.hpp"
 #include "sesior/http/ip_address.hpp"
 #include "sesior/http/request.hpp"
 
@@ -70,6 +72,13 @@ class Peers {
   // The lease table is a newer one.
   void OnTable();
 
+  // -- when this replica goes away --
+  // Closes up to `count` relays, so that their clients reconnect elsewhere, and takes them off `count`; how many are
+  // left.
+  std::size_t CloseRelays(std::size_t& count);
+  // From now on owners are asked to answer polls that wait, so that the next ones go elsewhere and none is aborted.
+  void ReleasePolls();
+
  private:
   friend class PassedOn;
   static constexpr std::size_t kMaxLookups = 256;
@@ -92,6 +101,9 @@ class Peers {
   absl::flat_hash_map<std::string, std::vector<std::shared_ptr<PeerLink>>> idle_;  // by "<replica>.<thread>"
   std::size_t idle_count_ = 0;
   std::vector<std::weak_ptr<PassedOn>> lookups_;
+  absl::flat_hash_set<PassedOn*> under_way_;
+  std::vector<std::weak_ptr<Relay>> relays_;
+  bool releasing_ = false;
 };
 
 }  // namespace sesior::realtime

@@ -160,6 +160,9 @@ void Channel::OnHttpBytes(std::string_view bytes) {
   while (state_ == State::kHttp && http_) {
     Http& http = *http_;
     if (http.request) {  // still waiting for its answer
+      if (!bytes.empty() && context_.of_replicas && http.exchange && http.exchange->on_hurry) {
+        return std::exchange(http.exchange->on_hurry, nullptr)();
+      }
       http.ahead.append(bytes);
       return;
     }
@@ -219,7 +222,8 @@ void Channel::OnAnswer(const http::Response& response, bool close) {
   http.exchange.reset();
   // Before the whole request was read nothing behind it can be told apart: the connection ends.
   if (!http.request) return AnswerAndClose(response.SerializeAndClose());
-  close = close || !http.request->keep_alive;
+  const bool draining = context_.draining != nullptr && context_.draining->load(std::memory_order_relaxed);
+  close = close || draining || !http.request->keep_alive;
   std::string bytes = response.Serialize(*http.request, close);
   http.request.reset();
   if (close) return AnswerAndClose(std::move(bytes));

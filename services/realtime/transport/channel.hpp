@@ -66,6 +66,9 @@ class Exchange {
   std::vector<http::Header> headers;
   // Called when the client goes away before the answer.
   std::function<void()> on_gone;
+  // Set by who can answer early. Called when the replica that carries the request is going away: it asks by sending
+  // anything at all behind the request, which nobody else does on its connections.
+  std::function<void()> on_hurry;
   // For whom it has been handed to another replica.
   std::shared_ptr<PassedOn> passed_on;
 
@@ -129,6 +132,8 @@ struct ChannelContext {
   std::atomic<std::size_t>& connections;        // of this kind, open in the process
   const std::vector<ChannelContext*>& threads;  // the contexts of this kind, by loop
   bool of_replicas = false;
+  // Once true, answers end their connections, so that what comes next goes elsewhere; null: never.
+  const std::atomic<bool>* draining = nullptr;
 };
 
 class Channel final : public std::enable_shared_from_this<Channel>, public Loop::Flushable, private Timer {

@@ -9,17 +9,21 @@
 
 namespace sesior::realtime {
 
-void Relay::Start(Loop& loop, LoopTallies& tallies, std::chrono::milliseconds close_timeout, Side a, Side b,
-                  std::function<void()> on_end) {
+std::weak_ptr<Relay> Relay::Start(Loop& loop, LoopTallies& tallies, std::chrono::milliseconds close_timeout, Side a,
+                                  Side b, std::function<void()> on_end) {
   const int a_fd = a.fd;
   const int b_fd = b.fd;
   const auto relay =
       std::make_shared<Relay>(loop, tallies, close_timeout, std::move(a), std::move(b), std::move(on_end));
   const bool a_taken = relay->a_.Take(a_fd);
   const bool b_taken = relay->b_.Take(b_fd);
-  if (!a_taken || !b_taken) return relay->Close();
-  relay->Write(relay->a_, relay->b_);
-  relay->Write(relay->b_, relay->a_);
+  if (!a_taken || !b_taken) {
+    relay->Close();
+  } else {
+    relay->Write(relay->a_, relay->b_);
+    relay->Write(relay->b_, relay->a_);
+  }
+  return relay;
 }
 
 Relay::Relay(Loop& loop, LoopTallies& tallies, std::chrono::milliseconds close_timeout, Side a, Side b,

@@ -28,13 +28,16 @@ class Relay final : public std::enable_shared_from_this<Relay>, private Timer {
     int fd;
     std::string unsent;
   };
-  // Takes both descriptors over. `on_end` is called once, when both are closed.
-  static void Start(Loop& loop, LoopTallies& tallies, std::chrono::milliseconds close_timeout, Side a, Side b,
-                    std::function<void()> on_end);
+  // Takes both descriptors over. `on_end` is called once, when both are closed, perhaps inside this call.
+  static std::weak_ptr<Relay> Start(Loop& loop, LoopTallies& tallies, std::chrono::milliseconds close_timeout, Side a,
+                                    Side b, std::function<void()> on_end);
   // Use Start.
   Relay(Loop& loop, LoopTallies& tallies, std::chrono::milliseconds close_timeout, Side a, Side b,
         std::function<void()> on_end);
   ~Relay() override;
+
+  // Closes both connections at once.
+  void Close();
 
  private:
   struct End {
@@ -53,7 +56,6 @@ class Relay final : public std::enable_shared_from_this<Relay>, private Timer {
   void Wait(End& from, End& to);
   void OnReadable(End& from, End& to);
   void Write(End& from, End& to);
-  void Close();
 
   Loop& loop_;
   LoopTallies& tallies_;

@@ -228,6 +228,46 @@ TEST_F(Replicas, NoticeAnAbortedPollAndPost) {
   EXPECT_TRUE(Wait([&] { return all_[0]->Sum(&LoopTallies::clients) == 0; }));
 }
 
+TEST_F(Replicas, AbortNoPollOfOthersWhenOneOfThemLeaves) {
+  ServerOptions options;
+  options.drain_delay = milliseconds(1);
+  for (int i = 0; i < 2; ++i) Start(options);
+  const std::string target = Connect();
+  RawClient poller(At(1));
+  poller.SendGet(target);
+  ASSERT_TRUE(Wait([&] { return all_[0]->Sum(&LoopTallies::http_requests) == 4; }));
+  EXPECT_EQ(all_[1]->Sum(&LoopTallies::passing_on), 1u);
+  all_[1]->server().Drain(std::chrono::steady_clock::now() + std::chrono::minutes(1));
+  const std::optional<HttpAnswer> answer = poller.ReadAnswer();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 200);
+  EXPECT_EQ(answer->body, "6");
+  EXPECT_EQ(answer->headers.at("connection"), "close");
+  all_.pop_back();
+  // The session goes on, by whoever is left.
+  RawClient client(At(0));
+  client.SendPost(target, "42[\"echo\",1]");
+  EXPECT_EQ(client.ReadAnswer()->body, "ok");
+  EXPECT_EQ(Get(0, target), "200 42[\"echo\",1]");
+}
+
+TEST_F(Replicas, CloseRelaysInADrainAsTheirOwnClients) {
+  ServerOptions options;
+  options.drain_delay = milliseconds(1);
+  for (int i = 0; i < 2; ++i) Start(options);
+  const std::string target = Connect();
+  RawClient client(At(1));
+  ASSERT_EQ(client.Upgrade("/socket.io/?EIO=4&transport=websocket" + target.substr(target.find("&sid="))), 101);
+  client.SendText("2probe");
+  EXPECT_EQ(client.ReadText(), "3probe");
+  client.SendText("5");
+  all_[1]->server().Drain(std::chrono::steady_clock::now() + std::chrono::minutes(1));
+  EXPECT_TRUE(client.WaitClosed());
+  EXPECT_EQ(all_[1]->Sum(&LoopTallies::drain_closed), 1u);
+  EXPECT_EQ(all_[1]->Sum(&LoopTallies::relays), 0u);
+  EXPECT_TRUE(Wait([&] { return all_[0]->Sum(&LoopTallies::clients) == 0; }));
+}
+
 TEST_F(Replicas, EndASessionThatIsPolledTwiceAtOnce) {
   for (int i = 0; i < 3; ++i) Start();
   const std::string target = Open();

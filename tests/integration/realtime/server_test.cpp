@@ -508,12 +508,89 @@ TEST(Server, DrainsInSlicesAndRefusesNewHandshakes) {
   World world;
   std::vector<RawClient> clients;
   for (int i = 0; i < 60; ++i) clients.push_back(world.Connect());
+  RawClient polling(world.address());
+  const std::string target = WithSid(OpenPolling(polling));
   std::thread drain([&] { world.server().Drain(std::chrono::steady_clock::now() + kPatience); });
   for (RawClient& client : clients) EXPECT_TRUE(client.WaitClosed());
-  drain.join();
   EXPECT_EQ(world.ended(socketio::CloseReason::kServerShutdown), 60);
+  // As long as a poll may be due everybody gets an answer.
   RawClient late(world.address());
   EXPECT_EQ(late.Upgrade(kWebSocket), 503);
+  polling.SendGet(target);
+  EXPECT_EQ(polling.ReadAnswer()->body, "1");
+  drain.join();
+}
+
+TEST(Server, ClosesNoMoreClientsInASecondOfADrainThanItMay) {
+  ServerOptions options;
+  options.threads = 2;
+  options.drain_rate = 100;
+  World world(options);
+  std::vector<RawClient> clients;
+  for (int i = 0; i < 60; ++i) clients.push_back(world.Connect());
+  const auto begin = std::chrono::steady_clock::now();
+  world.server().Drain(begin + std::chrono::minutes(1));
+  // The last slice may be as much as 80 ms ahead.
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, milliseconds(500));
+  EXPECT_EQ(world.ended(socketio::CloseReason::kServerShutdown), 60);
+  EXPECT_EQ(world.server().Sum(&LoopTallies::drain_closed), 60u);
+}
+
+TEST(Server, DoesNotWaitLongForAPollThatNeverComes) {
+  World world;
+  RawClient client(world.address());
+  OpenPolling(client);  // and is not heard of any more
+  const auto begin = std::chrono::steady_clock::now();
+  world.server().Drain(begin + std::chrono::minutes(1));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));  // the session waits for 30
+}
+
+TEST(Server, TellsAPollingClientOfADrainWithItsNextPoll) {
+  World world;
+  RawClient client(world.address());
+  const std::string target = WithSid(OpenPolling(client));
+  std::thread drain([&] { world.server().Drain(std::chrono::steady_clock::now() + kPatience); });
+  ASSERT_TRUE(World::Wait([&] { return world.server().Sum(&LoopTallies::drain_closed) == 1; }));
+  client.SendGet(target);
+  const std::optional<HttpAnswer> answer = client.ReadAnswer();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->body, "1");
+  // The next request shall go elsewhere.
+  EXPECT_EQ(answer->headers.at("connection"), "close");
+  drain.join();
+}
+
+TEST(Server, ClosesAClientOfTheHighestAge) {
+  ServerOptions options;
+  options.max_connection_age = milliseconds(100);
+  World world(options);
+  RawClient client = world.Connect();
+  EXPECT_TRUE(client.WaitClosed());
+  EXPECT_TRUE(World::Wait([&] { return world.ended(socketio::CloseReason::kAged) == 1; }));
+  EXPECT_EQ(world.server().Sum(&LoopTallies::aged_closed), 1u);
+}
+
+TEST(Server, LetsNoMoreClientsInThanItMay) {
+  ServerOptions options;
+  options.handshakes_per_second = 1;
+  World world(options);
+  std::optional<HttpAnswer> refused;
+  for (int i = 0; i < 20 && !refused; ++i) {
+    RawClient client(world.address());
+    client.SendGet(kPolling);
+    const std::optional<HttpAnswer> answer = client.ReadAnswer();
+    ASSERT_TRUE(answer);
+    if (answer->status == 503) refused = answer;
+  }
+  ASSERT_TRUE(refused);
+  EXPECT_THAT(refused->headers.at("retry-after"), AnyOf("1", "2", "3", "4"));
+  EXPECT_GE(world.server().Sum(&LoopTallies::handshakes_refused), 1u);
+  bool websocket_refused = false;
+  for (int i = 0; i < 20 && !websocket_refused; ++i) {
+    RawClient client(world.address());
+    websocket_refused = client.Upgrade(kWebSocket) == 503;
+  }
+  EXPECT_TRUE(websocket_refused);
 }
 
 // -- sessions --

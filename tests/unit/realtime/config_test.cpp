@@ -52,6 +52,20 @@ TEST(Config, SetsTheBoundsOfConnectionsAndSockets) {
   EXPECT_EQ(config.server.hub.max_pending_acks, 4u);
 }
 
+TEST(Config, SetsThePaceOfComingAndGoing) {
+  Config config;
+  ASSERT_TRUE(Load({"--session-addresses=a:1", "--drain-rate=20", "--max-connection-age=2h",
+                    "--max-handshakes-per-second=30", "--drain-delay=4s"},
+                   config)
+                  .ok());
+  EXPECT_EQ(config.server.drain_rate, 20);
+  EXPECT_EQ(config.server.max_connection_age, std::chrono::hours(2));
+  EXPECT_EQ(config.server.handshakes_per_second, 30);
+  EXPECT_EQ(config.server.drain_delay, std::chrono::seconds(4));
+  EXPECT_THAT(std::string(Load({"--session-addresses=a:1", "--drain-rate=0"}, config).message()),
+              HasSubstr("drain-rate"));
+}
+
 TEST(Config, TakesTheTransportsAndTheOptionsOfTheReference) {
   Config config;
   ASSERT_TRUE(Load({"--session-addresses=a:1", "--transports=websocket", "--allow-upgrades=false",

@@ -27,6 +27,7 @@ TEST(CloseReason, HasTheTextsAndTheRecoverabilityOfTheReference) {
       {CloseReason::kSlow, "slow client", true},
       {CloseReason::kFlooding, "too many packets", true},
       {CloseReason::kSessionEnded, "session ended", false},
+      {CloseReason::kAged, "maximum age", true},
   };
   static_assert(std::size(cases) == kCloseReasonCount);
   std::set<std::string_view> texts;

@@ -20,8 +20,9 @@ enum class CloseReason : std::uint8_t {
   kSlow,               // more bytes queued for the client than the limit allows
   kFlooding,           // more packets from the client in a second than the limit allows
   kSessionEnded,       // the SESIOR session was destroyed, expired or replaced
+  kAged,               // connected for the longest time allowed: the client shall reconnect, elsewhere
 };
-inline constexpr int kCloseReasonCount = 12;
+inline constexpr int kCloseReasonCount = 13;
 
 // "transport close", ...: lower case, stable.
 std::string_view Text(CloseReason reason);

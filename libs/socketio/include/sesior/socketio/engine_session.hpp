@@ -94,6 +94,8 @@ class EngineSession {
   std::optional<EngineAnswer> OnPoll(Time now);
   // The connection of the waiting GET is gone. The session closes.
   void OnPollAborted(Time now);
+  // Answers the waiting GET now, with a noop if nothing is queued: who carries it is going away. The session goes on.
+  void ReleasePoll();
   // The head of a POST is there. An answer: send it instead of reading the body (the session has closed).
   // nullopt: exactly one of OnPost, OnPostTooLarge, OnPostAborted follows.
   std::optional<EngineAnswer> OnPostBegin(std::string_view content_type, Time now);
@@ -146,7 +148,6 @@ class EngineSession {
   void DropCandidate();
   std::string TakePayload();
   void AnswerWaitingPoll(std::string payload);
-  void ReleaseWaitingPoll();
   void End(CloseReason reason, std::string_view last_packet);
   void Rearm();
 
