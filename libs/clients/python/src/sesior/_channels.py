@@ -1,4 +1,4 @@
-"""A channel for each address, and calls that go from one to the next. Thread-safe."""
+"""A channel for each address, and calls that go from one to the next; what sesior.aio shares of it, too."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Generic, Iterable, List, Optional, Sequence, Tuple, TypeVar, Union
 
 import grpc
 
@@ -16,6 +16,7 @@ from sesior.broadcast.v1 import broadcast_pb2_grpc
 from sesior.presence.v1 import presence_pb2_grpc
 from sesior.session.v1 import session_pb2_grpc
 
+from ._calls import Call
 from ._errors import SesiorError, from_grpc
 
 FIRST_PAUSE = 0.1
@@ -23,6 +24,7 @@ LONGEST_PAUSE = 1.0
 SHUNNED = 1.0  # an address that was away is asked last for so long
 
 Token = Union[str, Callable[[], str], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,17 @@ def pause_before(tries: int, advised: Optional[float], first: float = FIRST_PAUS
     return max(advised or 0.0, whole / 2 + random.random() * whole / 2)
 
 
-class _Place:
-    def __init__(self, address: str, channel: grpc.Channel):
+def listed(addresses: Union[str, Iterable[str]]) -> List[str]:
+    found = addresses.split(",") if isinstance(addresses, str) else list(addresses)
+    if not found or not all(found):
+        raise ValueError("addresses: at least one host:port")
+    return found
+
+
+class Place:
+    """One address. `channel` is one of grpc or of grpc.aio, and so what its stubs return."""
+
+    def __init__(self, address: str, channel: Any):
         self.address = address
         self.channel = channel
         self.away_until = 0.0
@@ -57,9 +68,14 @@ class _Place:
             "/grpc.health.v1.Health/Check", request_serializer=lambda _: b"", response_deserializer=lambda data: data == b"\x08\x01"
         )
 
+    def shun(self) -> None:
+        self.away_until = time.monotonic() + SHUNNED
 
-class Channels:
-    def __init__(self, addresses: Sequence[str], tls: Optional[Tls], token: Token, timeout: float, max_tries: int):
+
+class Places:
+    """The addresses in turn, and what each call carries. `library`: grpc or grpc.aio."""
+
+    def __init__(self, library: Any, addresses: Sequence[str], tls: Optional[Tls], token: Token, timeout: float, max_tries: int):
         options: List[Tuple[str, Any]] = [
             ("grpc.keepalive_time_ms", 20_000),
             ("grpc.keepalive_timeout_ms", 5_000),
@@ -73,68 +89,89 @@ class Channels:
         if tls is not None and tls.server_name:
             options.append(("grpc.ssl_target_name_override", tls.server_name))
         self.timeout = timeout
+        self.max_tries = max_tries
         self._token = token
-        self._max_tries = max_tries
-        self._places = [_Place(address, self._open(address, tls, options)) for address in addresses]
+
+        def channel_to(address: str) -> Any:
+            if tls is None:
+                return library.insecure_channel(address, options)
+            credentials = grpc.ssl_channel_credentials(tls.ca, tls.key, tls.cert)
+            return library.secure_channel(address, credentials, options)
+
+        self.all = [Place(address, channel_to(address)) for address in addresses]
         self._turn = itertools.count(random.randrange(1024))
 
-    @staticmethod
-    def _open(address: str, tls: Optional[Tls], options: List[Tuple[str, Any]]) -> grpc.Channel:
-        if tls is None:
-            return grpc.insecure_channel(address, options)
-        credentials = grpc.ssl_channel_credentials(tls.ca, tls.key, tls.cert)
-        return grpc.secure_channel(address, credentials, options)
-
-    def _pick(self) -> _Place:
+    def pick(self) -> Place:
         start = next(self._turn)
-        in_turn = [self._places[(start + i) % len(self._places)] for i in range(len(self._places))]
+        in_turn = [self.all[(start + i) % len(self.all)] for i in range(len(self.all))]
         return min(in_turn, key=lambda place: place.away_until > time.monotonic())
 
-    def _metadata(self) -> List[Tuple[str, str]]:
+    def metadata(self) -> List[Tuple[str, str]]:
         token = self._token() if callable(self._token) else self._token
         return [("authorization", f"Bearer {token}")] if token else []
 
-    def call(self, service: str, method: str, request: Any, timeout: Optional[float] = None) -> Any:
-        """One unary call. Repeats UNAVAILABLE only, within its deadline: every call is either idempotent or carries a
-        request id."""
-        deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
-        for tries in itertools.count(1):
-            place = self._pick()
+
+class Attempt(Generic[T]):
+    """One call with its retries: every call is either idempotent or carries a request id, so UNAVAILABLE, and nothing
+    else, is tried again, within the deadline."""
+
+    def __init__(self, places: Places, call: Call[T], timeout: Optional[float]):
+        self._places = places
+        self._call = call
+        self._deadline = time.monotonic() + (places.timeout if timeout is None else timeout)
+        self._tries = 0
+        self._place: Optional[Place] = None
+
+    def begin(self) -> Any:
+        """What grpc makes of the next try."""
+        self._tries += 1
+        self._place = self._places.pick()
+        left = self._deadline - time.monotonic()
+        if left <= 0:  # grpc.aio would take 0 for no deadline at all
+            raise SesiorError("the deadline has passed", "DEADLINE_EXCEEDED")
+        return getattr(self._place.stubs[self._call.service], self._call.method)(
+            self._call.request, timeout=left, metadata=self._places.metadata()
+        )
+
+    def pause_after(self, error: grpc.RpcError) -> float:
+        """Seconds until the next try; raises when there is none."""
+        failure = from_grpc(error)
+        if failure.code == "UNAVAILABLE" and self._place is not None:
+            self._place.shun()
+        pause = pause_before(self._tries, failure.retry_after)
+        over = self._tries >= self._places.max_tries or time.monotonic() + pause >= self._deadline
+        if failure.code != "UNAVAILABLE" or over:
+            raise failure from error
+        return pause
+
+
+class Channels(Places):
+    """Thread-safe."""
+
+    def __init__(self, addresses: Sequence[str], tls: Optional[Tls], token: Token, timeout: float, max_tries: int):
+        super().__init__(grpc, addresses, tls, token, timeout, max_tries)
+
+    def run(self, call: Call[T], timeout: Optional[float] = None) -> T:
+        attempt = Attempt(self, call, timeout)
+        while True:
             try:
-                return getattr(place.stubs[service], method)(
-                    request, timeout=max(0.0, deadline - time.monotonic()), metadata=self._metadata()
-                )
+                return call.read(attempt.begin())
             except grpc.RpcError as error:
-                failure = from_grpc(error)
-                if failure.code == "UNAVAILABLE":
-                    place.away_until = time.monotonic() + SHUNNED
-                pause = pause_before(tries, failure.retry_after)
-                over = tries >= self._max_tries or time.monotonic() + pause >= deadline
-                if failure.code != "UNAVAILABLE" or over:
-                    raise failure from error
-                time.sleep(pause)
-        raise AssertionError("unreachable")
-
-    def stream(self, service: str, method: str, requests: Any) -> Any:
-        """A stream on the next place in turn. No deadline."""
-        place = self._pick()
-        return getattr(place.stubs[service], method)(requests, metadata=self._metadata()), place
-
-    @staticmethod
-    def shun(place: _Place) -> None:
-        place.away_until = time.monotonic() + SHUNNED
+                time.sleep(attempt.pause_after(error))
 
     def health(self, timeout: Optional[float] = None) -> Dict[str, bool]:
-        def ask(place: _Place) -> bool:
+        def ask(place: Place) -> bool:
             try:
-                return place.check(None, timeout=self.timeout if timeout is None else timeout, metadata=self._metadata())
+                return place.check(None, timeout=self.timeout if timeout is None else timeout, metadata=self.metadata())
             except grpc.RpcError:
                 return False
 
         answers: Dict[str, bool] = {}
-        threads = [
-            threading.Thread(target=lambda place=place: answers.__setitem__(place.address, ask(place))) for place in self._places
-        ]
+
+        def note(place: Place) -> None:
+            answers[place.address] = ask(place)
+
+        threads = [threading.Thread(target=note, args=(place,)) for place in self.all]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -142,8 +179,8 @@ class Channels:
         return answers
 
     def close(self) -> None:
-        for place in self._places:
+        for place in self.all:
             place.channel.close()
 
 
-__all__ = ["Channels", "SesiorError", "Tls", "Token", "pause_before"]
+__all__ = ["Attempt", "Channels", "Place", "Places", "SesiorError", "Tls", "Token", "listed", "pause_before"]
