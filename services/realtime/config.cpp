@@ -1,11 +1,11 @@
 #include "services/realtime/config.hpp"
 
 #include <algorithm>
-#include <thread>
 
 #include "services/realtime/connection/engine_id.hpp"
 #include "services/realtime/transport/listener.hpp"
 #include "sesior/base/ids.hpp"
+#include "sesior/runtime/cores.hpp"
 
 namespace sesior::realtime {
 namespace {
@@ -16,7 +16,7 @@ using Flags = config::Flags;
 
 // Flags write 64-bit numbers; the options have the types of their owners.
 struct Numbers {
-  std::int64_t threads = std::clamp<std::int64_t>(std::thread::hardware_concurrency(), 1, 64);
+  std::int64_t threads = std::min<std::int64_t>(runtime::UsableCores(), 64);
   std::int64_t max_connections = 15'000;
   std::int64_t max_peer_connections = 10'000;
   std::int64_t max_payload = 1'000'000;

@@ -3,10 +3,10 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <thread>
 
 #include "sesior/http/cors.hpp"
 #include "sesior/http/proxies.hpp"
+#include "sesior/runtime/cores.hpp"
 
 namespace sesior::rest {
 namespace {
@@ -60,7 +60,7 @@ std::vector<std::string> Check(const Config& config) {
 }  // namespace
 
 absl::StatusOr<config::Flags::Action> LoadConfig(int argc, const char* const* argv, Config& config) {
-  config.threads = std::max<std::int64_t>(1, std::thread::hardware_concurrency());
+  config.threads = runtime::UsableCores();
   config.max_connections = std::clamp<std::int64_t>(DescriptorLimit() - kOtherDescriptors, 1, 10'000);
 
   config::Flags flags("sesior-rest", "SESIOR_REST_", "Answers the REST half of SESIOR and serves the page.");
@@ -73,7 +73,8 @@ absl::StatusOr<config::Flags::Action> LoadConfig(int argc, const char* const* ar
   flags.Add("allowed-origins", &config.allowed_origins,
             "other origins whose pages may call, scheme://host[:port] each");
   flags.Add("trusted-proxies", &config.trusted_proxies, "addresses or networks whose X-Forwarded-... headers count");
-  flags.Add("threads", &config.threads, "worker threads; by default one for each core", {.min = 1, .max = 256});
+  flags.Add("threads", &config.threads, "worker threads; by default one for each core that this process may use",
+            {.min = 1, .max = 256});
   flags.Add("max-connections", &config.max_connections, "open connections; more are closed at once",
             {.min = 1, .max = 1'000'000});
   flags.Add("max-body-bytes", &config.max_body_bytes, "longest request body in bytes; 413 beyond",
