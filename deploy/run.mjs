@@ -1,9 +1,10 @@
-// Which processes make SESIOR, and what each is told. deploy/run calls this; how they are run is in lib/system.mjs.
+// All of SESIOR on this machine, by the binaries of the release build. deploy/run calls this; the processes are in
+// lib/services.mjs, how they are run in lib/system.mjs.
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { httpReady } from './lib/ready.mjs';
+import { services } from './lib/services.mjs';
 import { runSystem } from './lib/system.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -13,51 +14,13 @@ process.exitCode = await runSystem({
   argv: process.argv.slice(2),
   title: 'deploy/run',
   defaultDataDir: join(root, 'deploy/data'),
-  // An address for each process, and one for its probes and metrics; realtime has one for its peers, too.
-  portsOf: (counts) => 2 * (counts.rest + counts.realtime + counts.session) + counts.realtime,
-  describe({ counts, host, nextPort, redisUrl, cookieSecret, peerSecret, allowedOrigins, changedMembers }) {
-    if (!existsSync(join(bin, 'sesior-session'))) throw new Error('the services are not built; run once without --no-build');
-    const addresses = (n) => Array.from({ length: n }, () => `${host}:${nextPort()}`);
-    const rest = addresses(counts.rest);
-    const realtime = addresses(counts.realtime);
-    const session = addresses(counts.session);
-    const urls = (list) => list.map((address) => `http://${address}`);
-    // The page may be opened by either name of this machine.
-    const pages = [...urls(rest), ...urls(rest).map((url) => url.replace(host, 'localhost'))];
-    const origins = [...pages, ...allowedOrigins].join(',');
-
-    const service = (kind, list, argsOf) =>
-      list.map((address, i) => {
-        const ops = `${host}:${nextPort()}`;
-        return {
-          kind,
-          name: `${kind}-${i + 1}`,
-          command: join(bin, `sesior-${kind}`),
-          args: ['--listen', address, '--ops-listen', ops, ...argsOf(i)],
-          // Not as a flag: other users of this machine can read those.
-          env: { session: { SESIOR_SESSION_COOKIE_SECRET: cookieSecret }, realtime: { SESIOR_REALTIME_PEER_SECRET: peerSecret } }[kind] ?? {},
-          ready: () => httpReady(`http://${ops}/readyz`),
-        };
-      });
-    const sessions = ['--session-addresses', session.join(',')];
-    return {
-      stages: [
-        service('session', session, () => ['--redis-url', redisUrl]),
-        [
-          ...service('rest', rest, () => [
-            ...sessions, '--web-root', join(root, 'services/web/public'), '--realtime-urls', urls(realtime).join(','),
-            '--allowed-origins', origins,
-          ]),
-          ...service('realtime', realtime, (i) => [
-            ...sessions, '--client-bundle-dir', join(root, 'services/web/node_modules/socket.io-client/dist'),
-            '--allowed-origins', origins, '--replica-name', `realtime-${i + 1}`, '--peer-listen', `${host}:${nextPort()}`,
-            '--session-changed-members', ['userName', ...changedMembers].join(','),
-          ]),
-        ],
-      ],
-      rest: urls(rest)[0],
-      realtime: urls(realtime),
-      session,
-    };
-  },
+  ...services({
+    page: join(root, 'services/web/public'),
+    clientBundle: join(root, 'services/web/node_modules/socket.io-client/dist'),
+    launch(kind, { args, env }) {
+      const command = join(bin, `sesior-${kind}`);
+      if (!existsSync(command)) throw new Error('the services are not built; run once without --no-build');
+      return { command, args, env };
+    },
+  }),
 });
