@@ -20,6 +20,9 @@ struct Numbers {
   std::int64_t max_connections = 15'000;
   std::int64_t max_peer_connections = 10'000;
   std::int64_t max_payload = 1'000'000;
+  std::int64_t max_clients_per_address = 0;
+  std::int64_t handshakes_per_address = 0;
+  std::int64_t max_packets_per_poll = 16;
   std::int64_t client_queue_bytes = 1 << 20;
   std::int64_t process_queue_bytes = 128 << 20;
   std::int64_t max_packet_bytes = 10'000'000;
@@ -134,6 +137,15 @@ absl::StatusOr<Flags::Action> LoadConfig(int argc, const char* const* argv, Conf
   flags.Add("max-payload", &numbers.max_payload, "bytes of one message or POST body", {1'000, 100'000'000});
   flags.Add("max-connections", &numbers.max_connections, "TCP connections of the process; more are closed at once",
             {1, 1'000'000});
+  flags.Add("max-clients-per-address", &numbers.max_clients_per_address,
+            "clients that one address may have, of IPv6 one /64; more: 429; 0: any number", {0, 1'000'000});
+  flags.Add("handshakes-per-address", &numbers.handshakes_per_address,
+            "new clients a second from one address, five times as many at once; more: 429; 0: any number",
+            {0, 1'000'000});
+  flags.Add("handshake-headers", &server.front.handshake_headers,
+            "headers of handshakes that handlers may read, name,...; *: all but Cookie and Authorization");
+  flags.Add("max-packets-per-poll", &numbers.max_packets_per_poll,
+            "in one poll answer; python-engineio clients refuse more than 16", {1, 10'000});
   flags.Add("client-queue-bytes", &numbers.client_queue_bytes, "waiting for one client; more: it is closed as slow",
             {10'000, 1 << 30});
   flags.Add("process-queue-bytes", &numbers.process_queue_bytes,
@@ -186,6 +198,9 @@ absl::StatusOr<Flags::Action> LoadConfig(int argc, const char* const* argv, Conf
     server.front.proxies = *std::move(proxies);
   }
   server.engine.max_payload_bytes = static_cast<std::size_t>(numbers.max_payload);
+  server.addresses.max_clients = static_cast<std::size_t>(numbers.max_clients_per_address);
+  server.addresses.handshakes_per_second = static_cast<std::size_t>(numbers.handshakes_per_address);
+  server.engine.max_packets_per_poll = static_cast<std::size_t>(numbers.max_packets_per_poll);
   server.engine.send_queue_limit_bytes = static_cast<std::size_t>(numbers.client_queue_bytes);
   server.socketio.format =
       config.parser == "msgpack" ? socketio::PacketFormat::kMsgpack : socketio::PacketFormat::kJson;

@@ -52,12 +52,14 @@ struct LoopTallies {
   Tally attachments_refused;
   Tally packet_bytes_refused;
   Tally packets_refused;
-  Tally rooms_refused;     // Join
-  Tally acks_refused;      // EmitWithAck
-  Tally work_refused;      // InOrder
-  Tally binaries_refused;  // emits with too many of them
-  Tally answers_packed;    // poll answers sent as gzip or deflate
-  Tally answers_unpacked;  // sent as they were, since too many were being packed
+  Tally address_clients_refused;     // handshakes (AddressLimits)
+  Tally address_handshakes_refused;  //
+  Tally rooms_refused;               // Join
+  Tally acks_refused;                // EmitWithAck
+  Tally work_refused;                // InOrder
+  Tally binaries_refused;            // emits with too many of them
+  Tally answers_packed;              // poll answers sent as gzip or deflate
+  Tally answers_unpacked;            // sent as they were, since too many were being packed
   // Between replicas.
   Tally peer_connections;  // from others, open now
   Tally peers_refused;     // from others, or strangers: without proof, or over the limit

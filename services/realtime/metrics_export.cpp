@@ -64,6 +64,8 @@ MetricsExport::MetricsExport(telemetry::Registry& registry, const Server& server
     total("sesior_realtime_limits_hit_total", "What was refused because it went over a bound.", tally,
           {{"limit", what}});
   };
+  limit("clients_per_address", &LoopTallies::address_clients_refused);
+  limit("handshakes_per_address", &LoopTallies::address_handshakes_refused);
   limit("namespaces", &LoopTallies::namespaces_refused);
   limit("attachments", &LoopTallies::attachments_refused);
   limit("packet_bytes", &LoopTallies::packet_bytes_refused);

@@ -70,7 +70,8 @@ struct Server::Thread {
               server.draining_, server.gate_,
               {loop, server.options_.engine, server.options_.socketio, server.options_.cookie_name, hub,
                server.options_.max_connection_age, watches.get(), server.options_.session_changed_members, tallies,
-               packer, server.options_.raw_messages, nullptr}),
+               packer, server.addresses_, server.options_.channel.loop_queue_limit_bytes, server.options_.raw_messages,
+               nullptr}),
         context{
             loop,  server.options_.channel, front, tallies, tallies.connections, server.connections_, server.contexts_,
             false, &server.draining_},
@@ -112,6 +113,7 @@ Server::Server(ServerOptions options, session_client::SessionClient* sessions, B
       bus_(bus),
       cors_(options_.allowed_origins),
       gate_(options_.handshakes_per_second),
+      addresses_(options_.addresses),
       peer_channel_(ForPassedRequests(options_.channel)),
       peer_secrets_(options_.peers.secrets) {
   for (std::size_t i = 0; i < options_.threads; ++i) {

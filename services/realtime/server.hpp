@@ -23,6 +23,7 @@
 
 #include "absl/status/status.h"
 #include "services/realtime/bus/bus.hpp"
+#include "services/realtime/connection/address_limits.hpp"
 #include "services/realtime/connection/client_bundle.hpp"
 #include "services/realtime/connection/engine_front.hpp"
 #include "services/realtime/connection/handshake_gate.hpp"
@@ -56,6 +57,7 @@ struct ServerOptions {
   std::chrono::milliseconds max_connection_age{std::chrono::hours(24)};
   EngineFrontOptions front;
   PeerOptions peers;
+  AddressLimitOptions addresses;
   ChannelOptions channel;
   socketio::EngineOptions engine;
   socketio::ServerConnectionOptions socketio;  // its format is the hubs' as well
@@ -100,6 +102,7 @@ class Server final : public runtime::Part {
   std::atomic<bool> draining_ = false;
   HandshakeGate gate_;
   std::atomic<std::size_t> connections_ = 0;
+  AddressLimits addresses_;
   asio::ip::tcp::endpoint endpoint_;
   // Of other replicas.
   const ChannelOptions peer_channel_;

@@ -1,6 +1,8 @@
 #include "sesior/socketio/engine_session.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -83,11 +85,8 @@ std::optional<EngineAnswer> EngineSession::OnPoll(Time now) {
     return EngineAnswer{400, {}};
   }
   if (state_ == State::kDraining) {
-    std::string payload = TakePayload();
-    payload.append(payload.empty() ? "1"
-                                   : "\x1e"
-                                     "1");
-    End(CloseReason::kForcedClose, {});
+    std::string payload = TakeLastPayload();
+    if (polling_->queue.empty()) End(CloseReason::kForcedClose, {});
     return EngineAnswer{200, std::move(payload)};
   }
   if (!polling_->queue.empty()) return EngineAnswer{200, TakePayload()};
@@ -198,6 +197,7 @@ void EngineSession::CompleteUpgrade(Time now) {
   ForgetCandidate();
   const std::unique_ptr<Polling> old = std::move(polling_);
   websocket_ = true;
+  owner_.OnPollQueue(-static_cast<std::ptrdiff_t>(old->queued_bytes));
   if (old->poll_waiting) owner_.AnswerPoll("6");
   for (const FramePtr& frame : old->queue) owner_.WriteWebSocket(frame);
   if (state_ == State::kDraining) return End(CloseReason::kForcedClose, {});
@@ -256,6 +256,9 @@ SendResult EngineSession::Send(FramePtr frame, bool is_volatile) {
     if (writable && polling_->queue.empty()) owner_.ScheduleFlush();
     waiting_bytes = polling_->queued_bytes += frame_bytes;
     polling_->queue.push_back(std::move(frame));
+    if (!owner_.OnPollQueue(static_cast<std::ptrdiff_t>(frame_bytes)) && !writable) {
+      waiting_bytes = std::numeric_limits<std::size_t>::max();
+    }
   }
   if (waiting_bytes > options_.send_queue_limit_bytes && waiting_bytes > frame_bytes) {
     overflow_ = true;
@@ -274,12 +277,8 @@ void EngineSession::Close(CloseReason reason, Time now) {
   if (state_ != State::kOpen) return;
   if (websocket_ || DiscardsQueue(reason)) return End(reason, "1");
   if (polling_->poll_waiting) {
-    std::string payload = TakePayload();
-    payload.append(payload.empty() ? "1"
-                                   : "\x1e"
-                                     "1");
-    AnswerWaitingPoll(std::move(payload));
-    return End(reason, {});
+    AnswerWaitingPoll(TakeLastPayload());
+    if (polling_->queue.empty()) return End(reason, {});
   }
   state_ = State::kDraining;
   heartbeat_ = now + options_.close_timeout;
@@ -303,12 +302,27 @@ void EngineSession::OnTimer(Time now) {
   Rearm();
 }
 
+// What the next poll gets; the rest stays.
 std::string EngineSession::TakePayload() {
+  std::vector<FramePtr>& queue = polling_->queue;
+  const auto end = queue.begin() + static_cast<std::ptrdiff_t>(std::min(queue.size(), options_.max_packets_per_poll));
   std::string payload;
-  payload.reserve(polling_->queued_bytes);
-  for (const FramePtr& frame : polling_->queue) AppendToPayload(*frame, payload);
-  polling_->queue.clear();
-  polling_->queued_bytes = 0;
+  std::size_t taken = 0;
+  for (auto frame = queue.begin(); frame != end; ++frame) taken += (*frame)->size_bytes();
+  payload.reserve(taken);
+  for (auto frame = queue.begin(); frame != end; ++frame) AppendToPayload(**frame, payload);
+  queue.erase(queue.begin(), end);
+  polling_->queued_bytes -= taken;
+  owner_.OnPollQueue(-static_cast<std::ptrdiff_t>(taken));
+  return payload;
+}
+
+// The same when nothing will be added any more: a close follows what is the last of it.
+std::string EngineSession::TakeLastPayload() {
+  std::string payload = TakePayload();
+  if (!polling_->queue.empty()) return payload;
+  if (!payload.empty()) payload.push_back('\x1e');
+  payload.push_back('1');
   return payload;
 }
 
@@ -331,6 +345,7 @@ void EngineSession::End(CloseReason reason, std::string_view last_packet) {
   state_ = State::kFinished;
   heartbeat_ = kNever;
   const std::unique_ptr<Polling> old = std::move(polling_);
+  if (old) owner_.OnPollQueue(-static_cast<std::ptrdiff_t>(old->queued_bytes));
   const bool has_websocket = websocket_ || upgrade_ != Upgrade::kNone;
   websocket_ = false;
   upgrade_ = Upgrade::kNone;

@@ -56,6 +56,7 @@ class Client::Link final : public hub::Link {
     static const SessionPtr none;
     return client_.hold_ ? client_.hold_->session() : none;
   }
+  const hub::Handshake& handshake() const override { return client_.handshake_; }
 
   const std::uint32_t serial;  // tells it from others that had the slot before
   std::unique_ptr<Asked> asked;
@@ -75,10 +76,11 @@ struct Client::Self final : Loop::Flushable {
   Client* client;
 };
 
-Client::Client(ClientContext& context, const EngineId::Key& key, std::string cookie_header)
+Client::Client(ClientContext& context, const EngineId::Key& key, hub::Handshake handshake, std::string cookie_header)
     : Timer(context.loop.timers()),
       context_(context),
       key_(key),
+      handshake_(std::move(handshake)),
       session_(context.engine, *this),
       connection_(context.socketio, *this, Loop::Now()),
       cookie_header_(std::move(cookie_header)),
@@ -92,6 +94,7 @@ Client::~Client() {
   if (poll_) poll_->on_gone = poll_->on_hurry = nullptr;
   if (post_) post_->on_gone = nullptr;
   context_.tallies.clients.Subtract(1);
+  context_.addresses.Release(handshake_.address);
 }
 
 // -- long-polling --
@@ -128,6 +131,16 @@ void Client::AnswerPoll(std::string payload) {
   poll->on_gone = nullptr;
   poll->on_hurry = nullptr;
   Answer(poll, {200, std::move(payload)}, false);
+}
+
+bool Client::OnPollQueue(std::ptrdiff_t bytes) {
+  Tally& queued = context_.tallies.queued_bytes;
+  if (bytes < 0) {
+    queued.Subtract(static_cast<std::uint64_t>(-bytes));
+  } else {
+    queued.Add(static_cast<std::uint64_t>(bytes));
+  }
+  return queued.value() <= context_.queue_limit_bytes;
 }
 
 bool Client::OnPostBegin(std::string_view content_type, const ExchangePtr& exchange) {
@@ -276,7 +289,8 @@ void Client::OnConnect(Slot slot, std::string_view nsp, socketio::JsonValue auth
 
 void Client::AskSession() {
   session_state_ = SessionState::kAsked;
-  if (!SessionWatches::IsPlausible(cookie_header_, context_.cookie_name)) {
+  if (!SessionWatches::IsPlausible(cookie_header_, context_.cookie_name) ||
+      context_.sessions->forged().Has(cookie_header_, Loop::Now())) {
     return OnSessionVerdict(SessionVerdict::kRefused);
   }
   hold_ = context_.sessions->Open(cookie_header_, [this](SessionVerdict verdict) { OnSessionVerdict(verdict); });
@@ -289,6 +303,10 @@ void Client::OnSessionVerdict(SessionVerdict verdict) {
     return connection_.DisconnectAll(CloseReason::kSessionEnded);
   }
   if (verdict == SessionVerdict::kChanged) return TellSessionChanged();
+  if (verdict == SessionVerdict::kForged) {
+    context_.sessions->forged().Remember(cookie_header_, Loop::Now());
+    return OnSessionVerdict(SessionVerdict::kRefused);
+  }
   const bool is_current = verdict == SessionVerdict::kCurrent;
   if (is_current) {
     cookie_header_ = std::string();

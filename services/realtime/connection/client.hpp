@@ -17,9 +17,11 @@
 #include <string_view>
 
 #include "absl/container/inlined_vector.h"
+#include "services/realtime/connection/address_limits.hpp"
 #include "services/realtime/connection/answer_packer.hpp"
 #include "services/realtime/connection/engine_id.hpp"
 #include "services/realtime/connection/session_watches.hpp"
+#include "services/realtime/hub/handshake.hpp"
 #include "services/realtime/hub/hub.hpp"
 #include "services/realtime/metrics.hpp"
 #include "services/realtime/transport/channel.hpp"
@@ -48,6 +50,8 @@ struct ClientContext {
   const std::vector<std::string>& changed_members;  // whose changes clients are told; empty: of none
   LoopTallies& tallies;
   AnswerPacker& packer;
+  AddressLimits& addresses;
+  std::size_t queue_limit_bytes;                          // waiting for the clients of the loop; more: closed as slow
   RawMessages* raw;                                       // null: Socket.IO
   std::function<void(const EngineId::Key&)> on_finished;  // destroy the client, but not inside this call
 };
@@ -57,8 +61,8 @@ class Client final : public WebSocketUser,
                      private socketio::ServerConnection::Owner,
                      private Timer {
  public:
-  // `cookie_header`: of the handshake, empty: none.
-  Client(ClientContext& context, const EngineId::Key& key, std::string cookie_header);
+  // The address has been admitted; it is released with the client. `cookie_header`: of the handshake, empty: none.
+  Client(ClientContext& context, const EngineId::Key& key, hub::Handshake handshake, std::string cookie_header);
   ~Client() override;
 
   // -- from the HTTP front; the exchange is answered now or later --
@@ -91,6 +95,7 @@ class Client final : public WebSocketUser,
   void OnGone(bool clean) override;
   // EngineSession::Owner
   void AnswerPoll(std::string payload) override;
+  bool OnPollQueue(std::ptrdiff_t bytes) override;
   std::size_t WriteWebSocket(const socketio::FramePtr& frame) override;
   bool WebSocketBlocked() const override;
   void CloseWebSocket(std::uint16_t code, bool discard_queue) override;
@@ -123,6 +128,7 @@ class Client final : public WebSocketUser,
 
   ClientContext& context_;
   const EngineId::Key key_;
+  const hub::Handshake handshake_;
   socketio::EngineSession session_;
   socketio::ServerConnection connection_;
   std::shared_ptr<Channel> channel_;  // the WebSocket, or the candidate of an upgrade

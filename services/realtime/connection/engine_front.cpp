@@ -1,5 +1,8 @@
 #include "services/realtime/connection/engine_front.hpp"
 
+#include <algorithm>
+#include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -161,14 +164,14 @@ void EngineFront::OnEngineRequest(http::Request request, const ExchangePtr& exch
   if (const std::optional<EngineError> error = socketio::VerifyEngineRequest(engine, clients_context_.engine)) {
     return Refuse(websocket, exchange, *error);
   }
-  if (client == nullptr && RefuseHandshake(exchange)) return;
+  if (client == nullptr && !engine.is_upgrade && !Admit(request, exchange)) return;
   if (engine.is_upgrade) return OnUpgrade(request, query, exchange);
   if (options_.http_compression && request.method == http::Method::kGet) {
     exchange->coding = http::ChooseCoding(request.Joined("accept-encoding", ",").value_or(""));
   }
   if (client == nullptr) {
     std::string sid;
-    NewClient(request, sid).OpenPolling(sid, exchange);
+    NewClient(request, query, *exchange, sid).OpenPolling(sid, exchange);
   } else if (request.method == http::Method::kGet) {
     client->OnPoll(exchange);
   } else if (request.method == http::Method::kPost) {
@@ -176,19 +179,6 @@ void EngineFront::OnEngineRequest(http::Request request, const ExchangePtr& exch
   } else {
     exchange->Answer(http::Response(500));
   }
-}
-
-bool EngineFront::RefuseHandshake(const ExchangePtr& exchange) {
-  LoopTallies& tallies = clients_context_.tallies;
-  const bool draining = draining_.load(std::memory_order_relaxed);
-  if (!draining && gate_.Admit(Loop::Now())) return false;
-  (draining ? tallies.handshakes_draining : tallies.handshakes_refused).Add();
-  http::Response response(503, "text/plain; charset=utf-8", draining ? "Shutting down\n" : "Too many at once\n");
-  // Those who keep to it shall not all come back in the same second.
-  thread_local absl::InsecureBitGen random;
-  response.Add("Retry-After", draining ? "1" : std::to_string(absl::Uniform(absl::IntervalClosed, random, 1, 4)));
-  exchange->Answer(std::move(response), true);
-  return true;
 }
 
 void EngineFront::OnUpgrade(const http::Request& request, const Query& query, const ExchangePtr& exchange) {
@@ -209,8 +199,9 @@ void EngineFront::OnUpgrade(const http::Request& request, const Query& query, co
     channel->StartWebSocket(handshake.key, *client);
     return client->OnUpgrade(channel);
   }
+  if (!Admit(request, exchange)) return;
   std::string sid;
-  Client& client = NewClient(request, sid);
+  Client& client = NewClient(request, query, *exchange, sid);
   channel->StartWebSocket(handshake.key, client);
   client.OpenWebSocket(sid, channel);
 }
@@ -261,10 +252,67 @@ Client* EngineFront::Find(const Query& query) const {
   return found == clients_.end() || found->second->finished() ? nullptr : found->second.get();
 }
 
-Client& EngineFront::NewClient(const http::Request& request, std::string& sid) {
+bool EngineFront::Admit(const http::Request& request, const ExchangePtr& exchange) {
+  LoopTallies& tallies = clients_context_.tallies;
+  const Time now = Loop::Now();
+  const http::IpAddress address = ClientAddress(request, *exchange);
+  // Those who keep to it shall not all come back in the same second.
+  thread_local absl::InsecureBitGen random;
+  const auto refuse = [&](int status, const char* text, int most_seconds, Tally& tally) {
+    tally.Add();
+    http::Response response(status, "text/plain; charset=utf-8", text);
+    response.Add("Retry-After", std::to_string(absl::Uniform(absl::IntervalClosed, random, 1, most_seconds)));
+    exchange->Answer(std::move(response), true);
+    return false;
+  };
+  if (draining_.load(std::memory_order_relaxed)) return refuse(503, "Shutting down\n", 1, tallies.handshakes_draining);
+  // One address that floods shall not take what the process lets in from all others.
+  AddressLimits& addresses = clients_context_.addresses;
+  switch (addresses.Admit(address, now)) {
+    case AddressLimits::Verdict::kAdmitted:
+      break;
+    case AddressLimits::Verdict::kTooMany:
+      return refuse(429, "Too many clients\n", 4, tallies.address_clients_refused);
+    case AddressLimits::Verdict::kTooFast:
+      return refuse(429, "Too many handshakes\n", 4, tallies.address_handshakes_refused);
+  }
+  if (gate_.Admit(now)) return true;
+  addresses.Release(address);
+  return refuse(503, "Too many at once\n", 4, tallies.handshakes_refused);
+}
+
+hub::Handshake EngineFront::HandshakeOf(const http::Request& request, const Query& query,
+                                        const Exchange& exchange) const {
+  hub::Handshake::More more;
+  for (const auto& field : query.form) {
+    const std::string_view name = field.first;
+    const bool is_ours =
+        name == "EIO" || name == "transport" || name == "sid" || name == "t" || name == "b64" || name == "j";
+    if (!is_ours) more.query.push_back(field);
+  }
+  const std::vector<std::string>& wanted = options_.handshake_headers;
+  for (const http::Header& header : wanted.empty() ? std::vector<http::Header>{} : request.headers) {
+    const auto is = [&header](std::string_view name) { return http::EqualsIgnoreCase(header.name, name); };
+    const bool named = std::any_of(wanted.begin(), wanted.end(), is);
+    const bool all = wanted.front() == "*" && !is("cookie") && !is("authorization");
+    if (named || all) more.headers.push_back(header);
+  }
+  hub::Handshake handshake;
+  handshake.address = ClientAddress(request, exchange);
+  handshake.secure = http::OwnOrigin(request, Trusts(exchange)).starts_with("https:");
+  handshake.time = std::chrono::system_clock::now();
+  if (!more.query.empty() || !more.headers.empty()) {
+    handshake.more = std::make_unique<const hub::Handshake::More>(std::move(more));
+  }
+  return handshake;
+}
+
+Client& EngineFront::NewClient(const http::Request& request, const Query& query, const Exchange& exchange,
+                               std::string& sid) {
   const EngineId id = EngineId::Generate(options_.replica_id, clients_context_.loop.index());
   sid = id.ToText();
-  auto client = std::make_unique<Client>(clients_context_, id.key, request.Joined("cookie", "; ").value_or(""));
+  auto client = std::make_unique<Client>(clients_context_, id.key, HandshakeOf(request, query, exchange),
+                                         request.Joined("cookie", "; ").value_or(""));
   Client& result = *client;
   clients_.emplace(id.key, std::move(client));
   return result;

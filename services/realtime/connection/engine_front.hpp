@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "services/realtime/connection/client.hpp"
@@ -32,6 +33,8 @@ struct EngineFrontOptions {
   std::string replica_id;           // of this start of the process; the first part of engine ids
   http::TrustedProxies proxies;     // whose X-Forwarded-... headers count
   bool http_compression = true;     // of large poll answers
+  // Headers of handshakes that the application wants to see (hub::Handshake); "*": all but Cookie and Authorization.
+  std::vector<std::string> handshake_headers;
 };
 
 class EngineFront final : public RequestHandler {
@@ -62,11 +65,12 @@ class EngineFront final : public RequestHandler {
   void OnUpgrade(const http::Request& request, const Query& query, const ExchangePtr& exchange);
   void PassOn(http::Request request, const Query& query, std::size_t body_bytes, const ExchangePtr& exchange);
   static void Refuse(bool websocket, const ExchangePtr& exchange, socketio::EngineError error);
-  // 503: not now. False: the client may come in.
-  bool RefuseHandshake(const ExchangePtr& exchange);
   bool IsEnginePath(std::string_view path) const;
   Client* Find(const Query& query) const;
-  Client& NewClient(const http::Request& request, std::string& sid);
+  // May the client behind a handshake come in? Then its address is counted. Else it has been answered.
+  bool Admit(const http::Request& request, const ExchangePtr& exchange);
+  Client& NewClient(const http::Request& request, const Query& query, const Exchange& exchange, std::string& sid);
+  hub::Handshake HandshakeOf(const http::Request& request, const Query& query, const Exchange& exchange) const;
   // Is it for a session of another replica, and ours to pass on?
   bool IsForAnother(const Query& query, const Exchange& exchange) const;
   bool Trusts(const Exchange& exchange) const;

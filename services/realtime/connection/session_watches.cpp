@@ -93,7 +93,8 @@ void SessionWatches::OnEvent(const std::shared_ptr<WatchedSession>& watched, abs
   if (!event.ok()) return Tell(watched, SessionVerdict::kUnavailable);
   switch (event->kind) {
     case WatchEvent::Kind::kRefused:
-      return Tell(watched, SessionVerdict::kRefused);
+      return Tell(watched, event->verdict == session::v1::COOKIE_VERDICT_FORGED ? SessionVerdict::kForged
+                                                                                : SessionVerdict::kRefused);
     case WatchEvent::Kind::kEnded:
       watched->Forget();
       watched->end_reason = event->reason;

@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "absl/container/flat_hash_map.h"
+#include "services/realtime/connection/forged_cookies.hpp"
 #include "services/realtime/hub/loop.hpp"
 #include "sesior/session_client/session_client.hpp"
 
@@ -24,6 +25,7 @@ using session_client::SessionPtr;
 enum class SessionVerdict {
   kCurrent,      // it is good: SessionHold::session()
   kRefused,      // no valid session behind the cookie
+  kForged,       // the same, and as long as the secrets are what they are: the signature is not ours
   kUnavailable,  // the session service could not be asked: try again later
   kEnded,        // after kCurrent: logged out, expired or replaced: SessionHold::end_reason()
   kChanged,      // after kCurrent, perhaps often: SessionHold::session() is newer than previous()
@@ -84,6 +86,8 @@ class SessionWatches {
   // Saves a call for the many that cannot.
   static bool IsPlausible(std::string_view cookie_header, std::string_view cookie_name);
 
+  // Cookies not to be asked for now.
+  ForgedCookies& forged() { return forged_; }
   TouchOn touch_on() const { return touch_.on; }
   std::size_t size() const { return by_id_.size(); }
 
@@ -99,6 +103,7 @@ class SessionWatches {
   hub::Loop& loop_;
   const std::chrono::milliseconds timeout_;
   const SessionTouch touch_;
+  ForgedCookies forged_;
   absl::flat_hash_map<std::string_view, WatchedSession*> by_id_;  // keys point into the sessions
 };
 

@@ -34,6 +34,11 @@ Socket::Extra& Socket::extra() {
   return *extra_;
 }
 
+const Handshake& Socket::handshake() const {
+  static const Handshake none;
+  return link_ != nullptr ? link_->handshake() : none;
+}
+
 JsonValue Socket::auth() const { return extra_ && !extra_->auth.empty() ? JsonValue(extra_->auth) : JsonValue("{}"); }
 
 void Socket::ForgetAuth() {

@@ -19,6 +19,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "services/realtime/hub/event.hpp"
+#include "services/realtime/hub/handshake.hpp"
 #include "services/realtime/hub/loop.hpp"
 #include "services/realtime/hub/target.hpp"
 #include "sesior/base/done.hpp"
@@ -56,6 +57,7 @@ class Link {
   virtual void Disconnect(bool close) = 0;
   // As the watch knows it; null: none is demanded.
   virtual const SessionPtr& session() const = 0;
+  virtual const Handshake& handshake() const = 0;
 
  protected:
   ~Link() = default;
@@ -79,6 +81,8 @@ class Socket : public std::enable_shared_from_this<Socket> {
   JsonValue auth() const;
   // The client's session, kept current by its watch; null where none is demanded, and after the disconnect.
   SessionPtr session() const { return link_ != nullptr ? link_->session() : nullptr; }
+  // Whence the client came. Once it is gone: an empty one.
+  const Handshake& handshake() const;
 
   // -- to this client --
   // kDropped, and nothing is sent, when `event` is one of the protocol's own names ("connect", "disconnect", ...) or

@@ -9,11 +9,7 @@ import queue
 import sys
 import threading
 
-import engineio
 import socketio
-
-# Its long-polling gives up on answers of more than 16 packets, whoever sent them; its documentation says to raise this.
-engineio.payload.Payload.max_decode_packets = 1000
 
 PATIENCE = 20  # seconds
 NAMESPACE = "/clients"

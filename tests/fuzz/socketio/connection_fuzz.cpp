@@ -109,7 +109,7 @@ class Client final : public EngineSession::Owner, public ServerConnection::Owner
       now_ += milliseconds(500);
       Step('\0', "");
     }
-    SESIOR_CHECK(engine_.finished());
+    SESIOR_CHECK(engine_.finished() && poll_queue_ == 0);
     for (int owed : owed_) SESIOR_CHECK(owed == 0);
   }
 
@@ -117,6 +117,11 @@ class Client final : public EngineSession::Owner, public ServerConnection::Owner
   void AnswerPoll(std::string payload) override {
     SESIOR_CHECK(waiting_ && !payload.empty());
     waiting_ = false;
+  }
+  bool OnPollQueue(std::ptrdiff_t bytes) override {
+    poll_queue_ += bytes;
+    SESIOR_CHECK(poll_queue_ >= 0);
+    return poll_queue_ < 100'000;
   }
   std::size_t WriteWebSocket(const FramePtr& frame) override {
     SESIOR_CHECK(socket_ || engine_.transport() == EngineTransport::kWebSocket);
@@ -202,6 +207,7 @@ class Client final : public EngineSession::Owner, public ServerConnection::Owner
   ServerConnection connection_{options_, *this, now_};
   std::vector<int> owed_ = std::vector<int>(3);  // OnDisconnect still to come, by slot
   std::size_t unsent_ = 0;
+  std::ptrdiff_t poll_queue_ = 0;
   bool started_ = false, waiting_ = false, socket_ = false, blocked_ = false;
   bool flush_ = false, closed_ = false, finished_ = false;
 };

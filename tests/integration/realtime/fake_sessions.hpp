@@ -31,6 +31,11 @@ class FakeSessions final : public session_client::SessionClient {
     const std::lock_guard lock(mutex_);
     good_.insert(session_id);
   }
+  // Its signature is not ours from now on.
+  void Forge(const std::string& session_id) {
+    const std::lock_guard lock(mutex_);
+    forged_.insert(session_id);
+  }
   void End(const std::string& session_id, session::v1::EndReason reason = session::v1::END_REASON_LOGOUT) {
     const std::lock_guard lock(mutex_);
     good_.erase(session_id);
@@ -69,7 +74,10 @@ class FakeSessions final : public session_client::SessionClient {
     if (!available_) {
       Tell(watch, absl::UnavailableError("away"));
     } else if (!good_.contains(watch->session_id)) {
-      Tell(watch, EventOf(Kind::kRefused));
+      session_client::WatchEvent event = EventOf(Kind::kRefused);
+      event.verdict = forged_.contains(watch->session_id) ? session::v1::COOKIE_VERDICT_FORGED
+                                                          : session::v1::COOKIE_VERDICT_UNKNOWN;
+      Tell(watch, std::move(event));
     } else {
       Tell(watch, EventOf(Kind::kCurrent, Made(watch->session_id, 1, "{}")));
     }
@@ -155,6 +163,7 @@ class FakeSessions final : public session_client::SessionClient {
 
   mutable std::mutex mutex_;
   std::set<std::string> good_;
+  std::set<std::string> forged_;
   std::map<int, std::shared_ptr<One>> watches_;
   int last_ = 0;
   std::atomic<bool> available_ = true;

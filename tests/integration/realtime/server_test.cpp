@@ -38,6 +38,14 @@ class World {
       hub::Namespace& nsp = hub->Of("/");
       nsp.On("echo", [](hub::Socket& socket, const hub::Event& event) { socket.Emit("echo", event.arg(0)); });
       nsp.On("all", [](hub::Socket& socket, const hub::Event& event) { socket.nsp().All().Emit("all", event.arg(0)); });
+      nsp.On("whence", [](hub::Socket& socket, const hub::Event&) {
+        const hub::Handshake& handshake = socket.handshake();
+        const std::string* const room = handshake.Query("room");
+        const std::string* const agent = handshake.Header("User-Agent");
+        const std::string* const cookie = handshake.Header("cookie");
+        socket.Emit("whence", handshake.address.ToText(), handshake.secure, room != nullptr ? *room : "none",
+                    agent != nullptr ? *agent : "none", cookie != nullptr ? *cookie : "none");
+      });
       nsp.OnDisconnect([this](hub::Socket&, socketio::CloseReason reason) { reasons_[static_cast<int>(reason)]++; });
     }
     const absl::Status started = server_.Start();
@@ -391,6 +399,79 @@ TEST(Server, ClosesConnectionsOverTheLimit) {
   EXPECT_EQ(world.server().Sum(&LoopTallies::refused), 1u);
 }
 
+TEST(Server, LimitsTheClientsOfAnAddress) {
+  ServerOptions options;
+  options.addresses.max_clients = 2;
+  options.front.proxies = *http::TrustedProxies::Parse({"127.0.0.1"});
+  World world(options);
+  RawClient first = world.Connect();
+  {
+    RawClient polling(world.address());
+    OpenPolling(polling);
+    RawClient third(world.address());
+    EXPECT_EQ(third.Upgrade(kWebSocket), 429);
+    RawClient fourth(world.address());
+    fourth.SendGet(kPolling);
+    EXPECT_EQ(fourth.ReadAnswer()->status, 429);
+    world.Connect("X-Forwarded-For: 192.0.2.1\r\n");  // somebody else
+    EXPECT_EQ(world.server().Sum(&LoopTallies::address_clients_refused), 2u);
+    polling.SendGet("/socket.io/?EIO=4&transport=polling&sid=nobody");  // what belongs to no handshake is not counted
+    EXPECT_EQ(polling.ReadAnswer()->status, 400);
+    first.SendText("41");
+    first.Abort();
+  }
+  EXPECT_TRUE(World::Wait([&] {
+    RawClient again(world.address());
+    return again.Upgrade(kWebSocket) == 101;
+  }));
+}
+
+TEST(Server, LimitsTheHandshakesOfAnAddress) {
+  ServerOptions options;
+  options.addresses.handshakes_per_second = 1;
+  World world(options);
+  int admitted = 0;
+  int refused = 0;
+  for (int i = 0; i < 30; ++i) {
+    RawClient client(world.address());
+    const int status = client.Upgrade(kWebSocket);
+    EXPECT_THAT(status, AnyOf(101, 429));
+    ++(status == 101 ? admitted : refused);
+  }
+  EXPECT_GE(admitted, 5);
+  EXPECT_GT(refused, 0);
+  EXPECT_EQ(world.server().Sum(&LoopTallies::address_handshakes_refused), static_cast<std::uint64_t>(refused));
+}
+
+TEST(Server, ShowsHandlersTheHandshake) {
+  ServerOptions options;
+  options.front.proxies = *http::TrustedProxies::Parse({"127.0.0.1"});
+  options.front.handshake_headers = {"user-agent"};
+  World world(options);
+  auto whence = [&](const std::string& target, const std::string& headers) {
+    RawClient client(world.address());
+    EXPECT_EQ(client.Upgrade(target, headers), 101);
+    client.ReadText();
+    client.SendText("40");
+    client.ReadText();
+    client.SendText("42[\"whence\"]");
+    return client.ReadText();
+  };
+  EXPECT_EQ(whence(std::string(kWebSocket) + "&room=a%20b",
+                   "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\nUSER-AGENT: cli/1\r\nCookie: a=b\r\n"),
+            "42[\"whence\",\"192.0.2.1\",true,\"a b\",\"cli/1\",\"none\"]");
+  EXPECT_EQ(whence(kWebSocket, ""), "42[\"whence\",\"127.0.0.1\",false,\"none\",\"none\",\"none\"]");
+}
+
+TEST(Server, ShowsHandlersAllHeadersButSecrets) {
+  ServerOptions options;
+  options.front.handshake_headers = {"*"};
+  World world(options);
+  RawClient client = world.Connect("User-Agent: cli/2\r\nCookie: a=b\r\n");
+  client.SendText("42[\"whence\"]");
+  EXPECT_EQ(client.ReadText(), "42[\"whence\",\"127.0.0.1\",false,\"none\",\"cli/2\",\"none\"]");
+}
+
 TEST(Server, ClosesWhoSendsNoWholeRequestInTime) {
   ServerOptions options;
   options.channel.request_timeout = milliseconds(50);
@@ -504,6 +585,25 @@ TEST(Server, ClosesBlockedClientsWhenTheProcessHoldsTooMuch) {
   EXPECT_EQ(world.ended(socketio::CloseReason::kSlow), 1);
 }
 
+TEST(Server, ClosesPollingClientsThatDoNotPollWhenTheProcessHoldsTooMuch) {
+  ServerOptions options;
+  options.engine.send_queue_limit_bytes = 100 << 20;
+  options.channel.loop_queue_limit_bytes = 1 << 20;
+  World world(options);
+  RawClient slow(world.address());
+  const std::string target = WithSid(OpenPolling(slow));
+  slow.SendPost(target, "40");
+  EXPECT_EQ(slow.ReadAnswer()->body, "ok");
+  RawClient other = world.Connect();
+  const std::string payload = "42[\"all\",\"" + std::string(50'000, 'x') + "\"]";
+  for (int i = 0; i < 100 && world.ended(socketio::CloseReason::kSlow) == 0; ++i) {
+    other.SendText(payload);
+    ASSERT_EQ(other.ReadText(), payload);
+  }
+  EXPECT_EQ(world.ended(socketio::CloseReason::kSlow), 1);
+  EXPECT_TRUE(World::Wait([&] { return world.server().Sum(&LoopTallies::queued_bytes) == 0; }));
+}
+
 TEST(Server, DrainsInSlicesAndRefusesNewHandshakes) {
   World world;
   std::vector<RawClient> clients;
@@ -614,6 +714,20 @@ TEST(ServerWithSessions, AdmitsAGoodSessionAndRefusesOthers) {
   EXPECT_EQ(sessions.watch_calls(), calls);  // not worth asking
   sessions.SetAvailable(false);
   EXPECT_EQ(answer("Cookie: " + FakeSessions::CookieOf("alice") + "\r\n"), "44{\"message\":\"Service unavailable\"}");
+}
+
+TEST(ServerWithSessions, AsksOnceForAForgedCookie) {
+  FakeSessions sessions;
+  sessions.Forge("mallory");
+  World world({}, &sessions);
+  for (const char* id : {"mallory", "mallory", "mallory", "unknown", "unknown"}) {
+    RawClient client(world.address());
+    EXPECT_EQ(client.Upgrade(kWebSocket, "Cookie: " + FakeSessions::CookieOf(id) + "\r\n"), 101);
+    client.ReadText();
+    client.SendText("40");
+    EXPECT_EQ(client.ReadText(), "44{\"message\":\"Not authorized\"}");
+  }
+  EXPECT_EQ(sessions.watch_calls(), 1 + 2);  // who is unknown may be known in a moment
 }
 
 TEST(ServerWithSessions, LetsARefusedClientTryAgainOnItsConnection) {

@@ -40,10 +40,16 @@ class Harness final : public EngineSession::Owner {
     options_.upgrade_timeout = milliseconds(1000);
     options_.max_payload_bytes = 1000;
     options_.send_queue_limit_bytes = 100;
+    options_.max_packets_per_poll = 4;
   }
 
   // -- what the session asks --
   void AnswerPoll(std::string payload) override { Log("poll:" + Shown(payload)); }
+  bool OnPollQueue(std::ptrdiff_t bytes) override {
+    poll_queue_ += bytes;
+    EXPECT_GE(poll_queue_, 0);
+    return poll_queue_ <= room_;
+  }
   std::size_t WriteWebSocket(const FramePtr& frame) override {
     Log("ws:" + Shown(*frame));
     if (!blocked_) return frame->size_bytes();
@@ -139,6 +145,8 @@ class Harness final : public EngineSession::Owner {
     return Take();
   }
 
+  std::ptrdiff_t poll_queue() const { return poll_queue_; }
+  void set_room(std::ptrdiff_t bytes) { room_ = bytes; }
   void set_blocked(bool blocked) {
     blocked_ = blocked;
     if (!blocked) unsent_ = 0;
@@ -168,6 +176,8 @@ class Harness final : public EngineSession::Owner {
   Time timer_ = kNever;
   std::string log_;
   std::size_t unsent_ = 0;
+  std::ptrdiff_t poll_queue_ = 0;
+  std::ptrdiff_t room_ = 1'000'000;
   bool flush_ = false;
   bool blocked_ = false;
 };
@@ -354,6 +364,44 @@ TEST_F(PollingSession, ClosesASlowClientAtTheLimit) {
   EXPECT_EQ(h.Send("4" + std::string(50, 'a')), "queued");
   EXPECT_EQ(h.Send("4" + std::string(50, 'b')), "dropped closed:slow client finished");
   EXPECT_EQ(h.Get(), kUnknown);
+}
+
+TEST_F(PollingSession, GivesAPollSoManyPacketsAndTheNextOneTheRest) {
+  for (const char* text : {"4a", "4b", "4c", "4d", "4e", "4f"}) EXPECT_EQ(h.Send(text), "queued");
+  EXPECT_EQ(h.poll_queue(), 24);
+  EXPECT_EQ(h.Get(), "200:4a|4b|4c|4d");
+  EXPECT_EQ(h.poll_queue(), 8);
+  EXPECT_EQ(h.Get(), "200:4e|4f");
+  EXPECT_EQ(h.Get(), "wait");
+  EXPECT_EQ(h.poll_queue(), 0);
+}
+
+TEST_F(PollingSession, LosesNothingOfALongQueueWhenItCloses) {
+  for (const char* text : {"4a", "4b", "4c", "4d", "4e"}) EXPECT_EQ(h.Send(text), "queued");
+  EXPECT_EQ(h.Close(), "closed:forced server close");
+  EXPECT_EQ(h.Get(), "200:4a|4b|4c|4d");
+  EXPECT_EQ(h.Get(), "200:4e|1 finished");
+  EXPECT_EQ(h.poll_queue(), 0);
+}
+
+TEST_F(PollingSession, LosesNothingWhenItClosesWhileAPollWaits) {
+  EXPECT_EQ(h.Get(), "wait");
+  for (const char* text : {"4a", "4b", "4c", "4d", "4e"}) h.session().Send(Frame::Text(text));
+  EXPECT_EQ(h.Close(), "poll:4a|4b|4c|4d closed:forced server close");
+  EXPECT_EQ(h.Get(), "200:4e|1 finished");
+}
+
+TEST_F(PollingSession, ClosesWhereItsOwnerHasNoRoomLeft) {
+  h.set_room(5);
+  EXPECT_EQ(h.Send("4aa"), "queued");
+  EXPECT_EQ(h.Send("4bb"), "dropped closed:slow client finished");
+  EXPECT_EQ(h.poll_queue(), 0);
+}
+
+TEST_F(PollingSession, NeedsNoRoomForWhatGoesOutAtOnce) {
+  h.set_room(5);
+  EXPECT_EQ(h.Get(), "wait");
+  EXPECT_EQ(h.Send("4aaaaaaaa"), "sent poll:4aaaaaaaa");
 }
 
 TEST_F(PollingSession, TakesOneFrameOfAnySizeWhenNothingWaits) {

@@ -141,6 +141,7 @@ class FakeClient final : public Link {
     Leave(CloseReason::kServerDisconnect);
   }
   const SessionPtr& session() const override { return session_; }
+  const Handshake& handshake() const override { return handshake_; }
 
   std::shared_ptr<Socket> socket;
   std::optional<Refusal> refused;
@@ -148,6 +149,7 @@ class FakeClient final : public Link {
   bool gone = false;
   std::vector<std::string> received;
   SessionPtr session_;
+  Handshake handshake_;
 
  private:
   Hub& hub_;

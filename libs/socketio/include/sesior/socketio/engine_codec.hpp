@@ -24,6 +24,7 @@ struct EngineOptions {
       30'000};                                // how long a closed polling session waits for a GET that takes the rest
   std::size_t max_payload_bytes = 1'000'000;  // of one POST body and of one WebSocket message
   std::size_t max_packets_per_post = 10'000;  // more: parse error
+  std::size_t max_packets_per_poll = 16;      // more wait for the next; python-engineio refuses payloads with more
   std::size_t send_queue_limit_bytes = 1 << 20;  // per client; more: closed as kSlow
   bool allow_polling = true;
   bool allow_websocket = true;

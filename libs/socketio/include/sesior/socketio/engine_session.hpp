@@ -15,7 +15,8 @@
 //            call back in (Send, Close).
 // Bounds:    what waits for the client counts against `send_queue_limit_bytes`; beyond it the frame is dropped and the
 //            session closes as kSlow at the next Flush, never inside Send, so that a broadcast loop stays undisturbed.
-//            A frame that finds nothing waiting is taken whatever its size.
+//            A frame that finds nothing waiting is taken whatever its size. The owner may set a bound over all its
+//            sessions (OnPollQueue). A poll takes at most `max_packets_per_poll`; the next one gets the rest.
 // Memory:    a session on an idle WebSocket holds no buffer; the polling state is allocated only while needed.
 #pragma once
 
@@ -54,6 +55,9 @@ class EngineSession {
    public:
     // Ends the waiting GET with status 200 and this payload.
     virtual void AnswerPoll(std::string payload) = 0;
+    // What waits for a GET has grown or shrunk by so many bytes. False: there is no room for what was added; then the
+    // frame is dropped and the session closes as if it were over its own limit. Asked only when no GET is there.
+    virtual bool OnPollQueue(std::ptrdiff_t bytes) = 0;
 
     // Queues the frame on the session's WebSocket, to be written when this turn of the loop is over, and returns the
     // bytes that now wait there, this frame's included.
@@ -147,6 +151,7 @@ class EngineSession {
   void ForgetCandidate();
   void DropCandidate();
   std::string TakePayload();
+  std::string TakeLastPayload();
   void AnswerWaitingPoll(std::string payload);
   void End(CloseReason reason, std::string_view last_packet);
   void Rearm();
