@@ -1,7 +1,9 @@
 // The load of the benchmarks: one thread, raw sockets, nothing that could become the bottleneck or favour a server.
 //
 //   load verify  HOST:PORT               each cookie is one HTTP connection that asks GET /verify-session, over and
-//   over load sockets HOST:PORT,... SENDERS   each cookie is one Socket.IO connection; the first SENDERS of them rename
+//   over load sockets HOST:PORT,... SENDERS [AT_ONCE]
+//                                        each cookie is one Socket.IO connection; the first SENDERS of them rename;
+//                                        AT_ONCE (1) of them connect at a time
 //
 // Standard input: one line "cookie<TAB>name" a connection, an empty line, then a number of operations a line.
 // Standard output: "ready", then for each number one line of JSON. A rename is done when it is acknowledged and every
@@ -40,8 +42,12 @@ struct Connection {
   int fd = -1;
   std::string cookie;
   std::string name;
-  std::string unread;  // the beginning of a message that has not arrived whole
-  Clock::time_point started;
+  std::string unread = {};  // the beginning of a message that has not arrived whole
+  Clock::time_point started = {};
+  // How far its handshakes have come.
+  bool upgraded = false;
+  bool opened = false;
+  bool joined = false;
 };
 
 std::vector<std::string> Split(std::string_view text, char separator) {
@@ -120,20 +126,21 @@ std::size_t TakeFrames(const Connection& connection, std::string_view bytes,
 
 class Load {
  public:
-  Load(std::vector<std::string> addresses, bool sockets, std::size_t senders)
-      : addresses_(std::move(addresses)), sockets_(sockets), senders_(senders), epoll_(epoll_create1(0)) {}
+  Load(std::vector<std::string> addresses, bool sockets, std::size_t senders, std::size_t at_once)
+      : addresses_(std::move(addresses)),
+        sockets_(sockets),
+        senders_(senders),
+        at_once_(at_once),
+        epoll_(epoll_create1(0)) {}
 
   void Open() {
     for (std::string line; std::getline(std::cin, line) && !line.empty();) {
       const std::vector<std::string> parts = Split(line, '\t');
-      connections_.push_back({.fd = Connect(addresses_[connections_.size() % addresses_.size()]),
-                              .cookie = parts.at(0),
-                              .name = parts.at(1),
-                              .unread = {},
-                              .started = {}});
-      if (sockets_) Join(connections_.back(), connections_.size() <= senders_);
-      Watch(connections_.back().fd, connections_.size() - 1);
-      if (connections_.size() % 64 == 0) AnswerPings();  // opening thousands takes longer than a heartbeat
+      connections_.push_back({.cookie = parts.at(0), .name = parts.at(1)});
+    }
+    for (std::size_t i = 0; i < connections_.size(); i += at_once_) {
+      OpenTogether(i, std::min(i + at_once_, connections_.size()));
+      if (i % 64 == 0) AnswerPings();  // opening thousands takes longer than a heartbeat
     }
     if (!sockets_) senders_ = connections_.size();
     Watch(STDIN_FILENO, connections_.size());
@@ -174,34 +181,49 @@ class Load {
     for (int i = 0; i < n; ++i) Read(events[static_cast<std::size_t>(i)].data.u64);
   }
 
-  // The handshakes, one after the other; a sender also announces itself.
-  static void Join(Connection& connection, bool announce) {
+  // Each step of the handshakes for all of them, then the next step.
+  void OpenTogether(std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      connections_[i].fd = Connect(addresses_[i % addresses_.size()]);
+      if (sockets_) AskForUpgrade(connections_[i]);
+    }
+    for (std::size_t i = begin; sockets_ && i < end; ++i) Join(connections_[i], i < senders_, &Connection::opened);
+    for (std::size_t i = begin; sockets_ && i < end; ++i) Join(connections_[i], i < senders_, &Connection::joined);
+    for (std::size_t i = begin; i < end; ++i) Watch(connections_[i].fd, i);
+  }
+
+  static void AskForUpgrade(const Connection& connection) {
     Write(
         connection,
         "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
         "Connection: Upgrade\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Version: 13\r\nCookie: " +
             connection.cookie + "\r\n\r\n");
+  }
+
+  // Reads until that much is reached. A sender also announces itself.
+  static void Join(Connection& connection, bool announce, bool Connection::*reached) {
     std::string& bytes = connection.unread;
-    bool upgraded = false;
-    bool joined = false;
-    while (!joined) {
+    while (!(connection.*reached)) {
       char buffer[65536];
       const ssize_t got = recv(connection.fd, buffer, sizeof(buffer), 0);
       if (got <= 0) Fail("a handshake failed");
       bytes.append(buffer, static_cast<std::size_t>(got));
-      if (const std::size_t end = bytes.find("\r\n\r\n"); !upgraded && end != std::string::npos) {
+      if (const std::size_t end = bytes.find("\r\n\r\n"); !connection.upgraded && end != std::string::npos) {
         if (!bytes.starts_with("HTTP/1.1 101")) Fail("no upgrade: " + bytes.substr(0, end));
         bytes.erase(0, end + 4);
-        upgraded = true;
+        connection.upgraded = true;
       }
-      if (!upgraded) continue;
+      if (!connection.upgraded) continue;
       bytes.erase(0, TakeFrames(connection, bytes, [&](std::string_view text) {
-                    if (text.starts_with("0{")) Write(connection, Frame("40"));
+                    if (text.starts_with("0{")) {
+                      connection.opened = true;
+                      Write(connection, Frame("40"));
+                    }
                     if (text.starts_with("44")) Fail("not let in: " + std::string(text));
                     if (text.starts_with("40{") && announce) {
                       Write(connection, Frame("420[\"user:connected\",\"" + connection.name + "\"]"));
                     }
-                    joined |= text.starts_with(announce ? "430[null" : "40{");
+                    connection.joined |= text.starts_with(announce ? "430[null" : "40{");
                     if (text.starts_with("430[\"")) Fail("not announced: " + std::string(text));
                   }));
     }
@@ -323,6 +345,7 @@ class Load {
   const std::vector<std::string> addresses_;
   const bool sockets_;
   std::size_t senders_;
+  const std::size_t at_once_;
   const int epoll_;
   const std::string run_ = std::to_string(getpid()) + "-";  // names are not used twice
   std::vector<Connection> connections_;
@@ -342,10 +365,13 @@ class Load {
 
 int main(int argc, char** argv) {
   const std::string_view mode = argc > 1 ? argv[1] : "";
-  if (!((mode == "verify" && argc == 3) || (mode == "sockets" && argc == 4)))
+  if (!((mode == "verify" && argc == 3) || (mode == "sockets" && (argc == 4 || argc == 5))))
     Fail("wrong arguments; see the head of load.cpp");
   std::cin.sync_with_stdio(false);
-  Load load(Split(argv[2], ','), mode == "sockets", argc == 4 ? std::strtoul(argv[3], nullptr, 10) : 0);
+  const auto number = [&](int i, std::size_t otherwise) {
+    return argc > i ? std::strtoul(argv[i], nullptr, 10) : otherwise;
+  };
+  Load load(Split(argv[2], ','), mode == "sockets", number(3, 0), std::max<std::size_t>(1, number(4, 1)));
   load.Open();
   load.Run();
 }

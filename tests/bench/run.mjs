@@ -41,7 +41,8 @@ const SCENARIOS = [
   { name: 'delivery to 1,000 sockets, 1 in flight', mode: 'sockets', connections: 1001, senders: 1, count: 150, perOperation: 'deliveries' },
   { name: 'delivery to 1,000 sockets, 4 in flight', mode: 'sockets', connections: 1004, senders: 4, count: 200, perOperation: 'deliveries' },
   { name: 'delivery to 10,000 sockets, 4 in flight', mode: 'sockets', connections: 10_004, senders: 4, count: 40, perOperation: 'deliveries' },
-  { name: 'new connection with a session', mode: 'connect', connections: 2000 },
+  { name: 'new connection with a session, one by one', mode: 'connect', connections: 2000, atOnce: 1 },
+  { name: 'new connection with a session, 64 at a time', mode: 'connect', connections: 6400, atOnce: 64 },
 ].filter(({ name }) => !flags.scenario || name.includes(flags.scenario));
 
 // --- The system and its CPU time -------------------------------------------------------------------------------------
@@ -113,10 +114,10 @@ async function registerMany(system, count) {
 
 class Load {
   // Resolves when all connections stand.
-  static async start(system, { mode, connections, senders }, users) {
+  static async start(system, { mode, connections, senders, atOnce = 1 }, users) {
     users ??= await registerMany(system, connections);
     const host = (url) => new URL(url).host;
-    const target = mode === 'verify' ? [host(system.rest)] : [system.realtime.map(host).join(','), String(senders)];
+    const target = mode === 'verify' ? [host(system.rest)] : [system.realtime.map(host).join(','), String(senders), String(atOnce)];
     const load = new Load();
     load.child = spawn(buildLoad(), [mode, ...target], { stdio: ['pipe', 'pipe', 'inherit'] });
     load.failed = new Promise((_, reject) => load.child.once('exit', (code) => reject(new Error(`the load on ${system.kind} ended (${code})`))));
@@ -175,8 +176,8 @@ function residentKib({ pids }) {
 }
 
 // The first connections of a process also pay for its pools: they come before, and are not counted.
-async function measureConnections(system, connections) {
-  const open = (users) => Load.start(system, { mode: 'sockets', connections: users.length, senders: 0 }, users);
+async function measureConnections(system, connections, atOnce) {
+  const open = (users) => Load.start(system, { mode: 'sockets', connections: users.length, senders: 0, atOnce }, users);
   const [first, users] = [await registerMany(system, 200), await registerMany(system, connections)];
   const loads = [await open(first)];
   await sleep(1000);
@@ -191,9 +192,9 @@ async function measureConnections(system, connections) {
   return { micros, kib };
 }
 
-async function runConnections(systems, { name, connections }) {
+async function runConnections(systems, { name, connections, atOnce }) {
   const results = [];
-  for (const system of systems) results.push(await measureConnections(system, flags.quick ? 500 : connections));
+  for (const system of systems) results.push(await measureConnections(system, flags.quick ? 640 : connections, atOnce));
   console.log('\n| CPU µs for one | side | app | app + Redis | realtime | session | KiB held by one | realtime | session |');
   console.log(`| --- | --- |${' --: |'.repeat(7)}`);
   const app = (values) => values.rest + values.realtime + values.session;
@@ -235,6 +236,9 @@ try {
   console.log(`| --- | --- |${' --: |'.repeat(10)}`);
   for (const scenario of SCENARIOS) {
     if (scenario.mode === 'connect') {
+      // Anew, since memory that was used before would be used again.
+      for (const system of systems.splice(0)) await system.stop();
+      for (const kind of kinds) systems.push(await startSystem(kind));
       await runConnections(systems, scenario);
       continue;
     }
