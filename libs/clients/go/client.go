@@ -15,7 +15,13 @@ import (
 	"sesior/internal/sessionpb"
 )
 
-const readBatch = 100
+const (
+	readBatch = 100
+	listPage  = 200
+	// Where the context says nothing: as the protos say.
+	listTimeout    = 5 * time.Second
+	endUserTimeout = 10 * time.Second
+)
 
 // Options of a client.
 type Options struct {
@@ -269,6 +275,74 @@ func (c *Client) DestroySession(ctx context.Context, session Ref, reason EndReas
 		return err
 	})
 	return response.GetDestroyed(), err
+}
+
+// User names a user, whose sessions are meant, by its id or by a session of it: the one that asks. One of the two.
+type User struct {
+	ID     string
+	Caller *Ref
+}
+
+func (u User) caller() *sessionpb.SessionRef {
+	if u.Caller == nil {
+		return nil
+	}
+	return u.Caller.message()
+}
+
+func withDefault(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, timeout)
+}
+
+// ListSessions tells of all sessions of a user, newest first.
+func (c *Client) ListSessions(ctx context.Context, user User) ([]Listed, error) {
+	ctx, cancel := withDefault(ctx, listTimeout)
+	defer cancel()
+	listed := []Listed{}
+	for token := ""; ; {
+		request := &sessionpb.ListSessionsRequest{UserId: user.ID, Caller: user.caller(), PageSize: listPage, PageToken: token}
+		var response *sessionpb.ListSessionsResponse
+		err := c.channels.call(ctx, "ListSessions", func(ctx context.Context, p *place) (err error) {
+			response, err = p.sessions.ListSessions(ctx, request)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, message := range response.GetSessions() {
+			listed = append(listed, listedOf(message, response.GetCurrentHandle()))
+		}
+		if token = response.GetNextPageToken(); token == "" {
+			return listed, nil
+		}
+	}
+}
+
+// End says which sessions of a user end; the zero value: all.
+type End struct {
+	Handle       string    // only the one with this handle
+	ExceptID     string    // all but this one
+	ExceptCaller bool      // all but the one that asks
+	Reason       EndReason // empty: revoked
+}
+
+// EndUserSessions says how many have ended.
+func (c *Client) EndUserSessions(ctx context.Context, user User, which End) (int, error) {
+	ctx, cancel := withDefault(ctx, endUserTimeout)
+	defer cancel()
+	request := &sessionpb.DestroyUserSessionsRequest{
+		UserId: user.ID, Caller: user.caller(), Handle: which.Handle, ExceptSessionId: which.ExceptID,
+		ExceptCaller: which.ExceptCaller, Reason: reasonOf(which.Reason, "revoked"),
+	}
+	var response *sessionpb.DestroyUserSessionsResponse
+	err := c.channels.call(ctx, "DestroyUserSessions", func(ctx context.Context, p *place) (err error) {
+		response, err = p.sessions.DestroyUserSessions(ctx, request)
+		return err
+	})
+	return int(response.GetDestroyedCount()), err
 }
 
 // Position is the number of a broadcast in its namespace.

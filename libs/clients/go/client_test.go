@@ -143,6 +143,38 @@ func TestMakesReadsChangesAndEndsASession(t *testing.T) {
 	}
 }
 
+func TestListsTheSessionsOfAUserAndEndsThem(t *testing.T) {
+	ctx, client := live(t)
+	user := sesior.User{ID: fresh("lister")}
+	var handles []string
+	var newest sesior.Ref
+	for n := 0; n < 3; n++ {
+		made, err := client.CreateSession(ctx, sesior.Create{UserID: user.ID})
+		must(t, err)
+		handles, newest = append(handles, made.Session.Handle), sesior.Cookie(cookieOf(made.Session.ID))
+	}
+	listed, err := client.ListSessions(ctx, sesior.User{Caller: &newest})
+	must(t, err)
+	equal(t, len(listed), 3)
+	for i, each := range listed {
+		equal(t, []any{each.Handle, each.IsCurrent, each.CreateTime.IsZero()}, []any{handles[2-i], i == 0, false})
+	}
+	ended, err := client.EndUserSessions(ctx, user, sesior.End{Handle: handles[0]})
+	must(t, err)
+	equal(t, ended, 1)
+	_, err = client.EndUserSessions(ctx, user, sesior.End{Handle: handles[0]})
+	equal(t, failureOf(t, err).Reason, "HANDLE_NOT_FOUND")
+	ended, err = client.EndUserSessions(ctx, sesior.User{Caller: &newest}, sesior.End{ExceptCaller: true})
+	must(t, err)
+	equal(t, ended, 1)
+	ended, err = client.EndUserSessions(ctx, user, sesior.End{Reason: "banned"})
+	must(t, err)
+	equal(t, ended, 1)
+	listed, err = client.ListSessions(ctx, user)
+	must(t, err)
+	equal(t, len(listed), 0)
+}
+
 func TestReadsManyAtOnce(t *testing.T) {
 	ctx, client := live(t)
 	ids := []string{"there-is-none"}

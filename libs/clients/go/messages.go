@@ -54,6 +54,31 @@ func (s *Session) Decode(into any) error { return json.Unmarshal([]byte(s.DataJS
 // Ref names this session.
 func (s *Session) Ref() Ref { return ID(s.ID) }
 
+// Listed is a session as its user may see it in a list: without id and data.
+type Listed struct {
+	Handle             string // stands for the id
+	CreateTime         time.Time
+	LastSeenTime       time.Time
+	ExpireTime         time.Time // zero: never by idling
+	AbsoluteExpireTime time.Time // zero: no absolute limit
+	Device             Device
+	IsCurrent          bool // the one that asks
+}
+
+// Device is where a session is used from.
+type Device struct{ Address, UserAgent, Label string }
+
+func listedOf(message *sessionpb.Session, currentHandle string) Listed {
+	device := message.GetDevice()
+	return Listed{
+		Handle: message.GetHandle(), CreateTime: timeOf(message.GetCreateTime()),
+		LastSeenTime: timeOf(message.GetLastSeenTime()), ExpireTime: timeOf(message.GetExpireTime()),
+		AbsoluteExpireTime: timeOf(message.GetAbsoluteExpireTime()),
+		Device:             Device{Address: device.GetAddress(), UserAgent: device.GetUserAgent(), Label: device.GetLabel()},
+		IsCurrent:          currentHandle != "" && message.GetHandle() == currentHandle,
+	}
+}
+
 // Verdict on a cookie: "valid", "absent", "malformed", "forged" or "unknown".
 type Verdict string
 

@@ -160,8 +160,8 @@ class SessionWatch extends EventEmitter {
     if (kind === 'refused') told.verdict = wordOf(event.verdict, 'COOKIE_VERDICT_');
     for (const iterator of this.#iterators) {
       const waits = iterator.waiting.get(event.watchId);
-      const answerWaits = waits?.kind === 'current' && (kind === 'updated' || kind === 'touched');
-      iterator.waiting.set(event.watchId, answerWaits ? { ...told, kind: 'current' } : told);
+      const stays = (waits?.kind === 'current' && session) || (waits?.kind === 'updated' && kind === 'touched');
+      iterator.waiting.set(event.watchId, stays ? { ...told, kind: waits.kind } : told);
       iterator.wake();
     }
     this.emit('change', told);

@@ -44,6 +44,21 @@ class ClientTest(unittest.TestCase):
         self.assertTrue(self.sesior.destroy_session(new))
         self.assertFalse(self.sesior.destroy_session(new))
 
+    def test_lists_the_sessions_of_a_user_and_ends_them(self) -> None:
+        made = [self.sesior.create_session({"n": n}, user_id="py-lister").session for n in range(3)]
+        listed = self.sesior.list_sessions(caller={"cookie": cookie_of(made[2].id)})
+        self.assertEqual([each.handle for each in listed], [each.handle for each in reversed(made)])
+        self.assertEqual([each.current for each in listed], [True, False, False])
+        self.assertEqual(self.sesior.end_user_sessions("py-lister", handle=made[0].handle), 1)
+        again = self.failure(lambda: self.sesior.end_user_sessions("py-lister", handle=made[0].handle))
+        self.assertEqual(again.reason, "HANDLE_NOT_FOUND")
+        self.assertEqual(self.sesior.end_user_sessions(caller=made[2], except_caller=True), 1)
+        self.assertEqual([each.handle for each in self.sesior.list_sessions("py-lister")], [made[2].handle])
+        self.assertEqual(self.sesior.end_user_sessions("py-lister"), 1)
+        self.assertEqual(self.sesior.list_sessions("py-lister"), [])
+        with self.assertRaises(ValueError):
+            self.sesior.list_sessions()
+
     def test_reads_many_at_once(self) -> None:
         ids = [self.sesior.create_session({"n": n}).session.id for n in range(120)]
         found = self.sesior.get_sessions([*ids, ids[0], "there-is-none"])

@@ -13,9 +13,13 @@ from sesior.broadcast.v1 import broadcast_pb2
 from sesior.presence.v1 import presence_pb2
 from sesior.session.v1 import session_pb2
 
-from ._messages import Online, Ref, Resolved, Session, Written, new_token, ref_of, session_of, time_of, word_of
+from ._messages import ListedSession, Online, Ref, Resolved, Session, Written, listed_of, new_token, ref_of, session_of, time_of, word_of
 
 BATCH = 100
+PAGE = 200
+# Where the caller says nothing: as the protos say.
+LIST_TIMEOUT = 5.0
+END_USER_TIMEOUT = 10.0
 
 Json = Union[Mapping[str, Any], str, None]
 Claims = Iterable[Mapping[str, str]]
@@ -147,6 +151,31 @@ def destroy_session(session: Ref, reason: str, etag: str, request_id: Optional[s
         session=ref_of(session), reason=_reason(reason), etag=etag, request_id=request_id or new_token()
     )
     return Call("sessions", "DestroySession", request, lambda response: response.destroyed)
+
+
+def _whose(user_id: str, caller: Optional[Ref]) -> Dict[str, Any]:
+    if bool(user_id) == (caller is not None):
+        raise ValueError("either user_id or caller")
+    return {"user_id": user_id} if caller is None else {"caller": ref_of(caller)}
+
+
+def list_sessions(user_id: str, caller: Optional[Ref], page_token: str) -> Call[Tuple[List[ListedSession], str]]:
+    """A page, and the token of the next; empty: that was the last."""
+    request = session_pb2.ListSessionsRequest(page_size=PAGE, page_token=page_token, **_whose(user_id, caller))
+
+    def read(response: Any) -> Tuple[List[ListedSession], str]:
+        return [listed_of(message, response.current_handle) for message in response.sessions], response.next_page_token
+
+    return Call("sessions", "ListSessions", request, read)
+
+
+def end_user_sessions(
+    user_id: str, caller: Optional[Ref], handle: str, except_id: str, except_caller: bool, reason: str
+) -> Call[int]:
+    request = session_pb2.DestroyUserSessionsRequest(
+        handle=handle, except_session_id=except_id, except_caller=except_caller, reason=_reason(reason), **_whose(user_id, caller)
+    )
+    return Call("sessions", "DestroyUserSessions", request, lambda response: response.destroyed_count)
 
 
 def publish(

@@ -23,6 +23,7 @@ class Session:
     expire_time: Optional[datetime]  # None: never by idling
     absolute_expire_time: Optional[datetime]  # None: no absolute limit
     foreign_writer: bool  # the last write was not made through SESIOR
+    handle: str  # what users may be shown in place of the id
 
     @cached_property
     def data(self) -> Dict[str, Any]:
@@ -31,6 +32,26 @@ class Session:
 
 # By id, by {"cookie": the Cookie header of a request}, or a session that was read before.
 Ref = Union[str, Mapping[str, str], Session]
+
+
+@dataclass(frozen=True)
+class Device:
+    address: str
+    user_agent: str
+    label: str
+
+
+@dataclass(frozen=True)
+class ListedSession:
+    """A session as its user may see it in a list: without id and data."""
+
+    handle: str  # stands for the id
+    create_time: Optional[datetime]
+    last_seen_time: Optional[datetime]
+    expire_time: Optional[datetime]
+    absolute_expire_time: Optional[datetime]
+    device: Device
+    current: bool  # the one that asks
 
 
 @dataclass(frozen=True)
@@ -88,6 +109,19 @@ def session_of(message: session_pb2.Session) -> Session:
         expire_time=time_of(message, "expire_time"),
         absolute_expire_time=time_of(message, "absolute_expire_time"),
         foreign_writer=message.foreign_writer,
+        handle=message.handle,
+    )
+
+
+def listed_of(message: session_pb2.Session, current_handle: str) -> ListedSession:
+    return ListedSession(
+        handle=message.handle,
+        create_time=time_of(message, "create_time"),
+        last_seen_time=time_of(message, "last_seen_time"),
+        expire_time=time_of(message, "expire_time"),
+        absolute_expire_time=time_of(message, "absolute_expire_time"),
+        device=Device(message.device.address, message.device.user_agent, message.device.label),
+        current=message.handle == current_handle,
     )
 
 

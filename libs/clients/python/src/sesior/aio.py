@@ -20,7 +20,7 @@ from . import _calls
 from ._calls import Call, Claims, Json
 from ._channels import Attempt, Place, Places, Tls, Token, listed
 from ._errors import SesiorError, from_grpc
-from ._messages import Change, Online, Ref, Resolved, Session, Written
+from ._messages import Change, ListedSession, Online, Ref, Resolved, Session, Written
 from ._watch import WatchedSessions
 
 T = TypeVar("T")
@@ -244,6 +244,32 @@ class Sesior:
     ) -> bool:
         """False: there was none."""
         return await self._channels.run(_calls.destroy_session(session, reason, etag, request_id), timeout)
+
+    async def list_sessions(
+        self, user_id: str = "", *, caller: Optional[Ref] = None, timeout: Optional[float] = _calls.LIST_TIMEOUT
+    ) -> List[ListedSession]:
+        """All sessions of a user, newest first. The user is named by its id or by `caller`, the session that asks."""
+        found: List[ListedSession] = []
+        token = ""
+        while True:
+            page, token = await self._channels.run(_calls.list_sessions(user_id, caller, token), timeout)
+            found += page
+            if not token:
+                return found
+
+    async def end_user_sessions(
+        self,
+        user_id: str = "",
+        *,
+        caller: Optional[Ref] = None,
+        handle: str = "",
+        except_id: str = "",
+        except_caller: bool = False,
+        reason: str = "revoked",
+        timeout: Optional[float] = _calls.END_USER_TIMEOUT,
+    ) -> int:
+        """Ends all sessions of a user, all but one, or only the one with this handle. How many have ended."""
+        return await self._channels.run(_calls.end_user_sessions(user_id, caller, handle, except_id, except_caller, reason), timeout)
 
     def watch(self, *sessions: Ref) -> Watch:
         watch = Watch(self._channels)
