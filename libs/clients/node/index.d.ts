@@ -5,7 +5,7 @@ import { EventEmitter } from 'node:events';
 export type SessionRef = string | { cookie: string } | { id: string };
 
 export type Verdict = 'valid' | 'absent' | 'malformed' | 'forged' | 'unknown';
-export type EndReason = 'unspecified' | 'logout' | 'login' | 'rotation' | 'revoked' | 'banned' | 'expired' | 'erased' | 'limit';
+export type EndReason = 'unspecified' | 'logout' | 'login' | 'rotation' | 'revoked' | 'banned' | 'expired' | 'erased';
 
 export interface Session<Data = Record<string, unknown>> {
   /** A secret: it belongs in no log. */
@@ -30,22 +30,6 @@ export interface Session<Data = Record<string, unknown>> {
   readonly handle: string;
   /** Only where it was asked for; else empty. */
   readonly cookieJson: string;
-}
-
-/** A user by its id, or by one of its sessions: the one that asks. */
-export type UserRef = string | { caller: SessionRef };
-
-/** A session as its user may see it in a list: without id and data. */
-export interface ListedSession {
-  /** Stands for the id. */
-  readonly handle: string;
-  readonly createTime?: Date;
-  readonly lastSeenTime?: Date;
-  readonly expireTime?: Date;
-  readonly absoluteExpireTime?: Date;
-  readonly device: { address: string; userAgent: string; label: string };
-  /** The one that asks. */
-  readonly current: boolean;
 }
 
 export interface Claim {
@@ -195,17 +179,6 @@ export class Sesior {
     session: SessionRef,
     options?: CallOptions & { reason?: EndReason; etag?: string; requestId?: string },
   ): Promise<{ destroyed: boolean; clearCookie: string }>;
-
-  /** All sessions of a user, newest first. Default deadline of each page: 5 s. */
-  listSessions(user: UserRef, options?: CallOptions): Promise<ListedSession[]>;
-  /**
-   * Ends all sessions of a user: all but `except`, an id, or with `exceptCaller` all but the one that asks; or only the
-   * one with this handle. Default reason: revoked; default deadline: 10 s.
-   */
-  endUserSessions(
-    user: UserRef,
-    options?: CallOptions & { handle?: string; except?: string; exceptCaller?: boolean; reason?: EndReason },
-  ): Promise<{ ended: number; clearCookie: string }>;
 
   watch(...sessions: SessionRef[]): SessionWatch;
 

@@ -3,14 +3,10 @@
 
 const { Channels } = require('./lib/channels');
 const { SesiorError } = require('./lib/errors');
-const { durationOf, listedOf, refOf, sessionOf, timeOf, token, whoseOf, wordOf } = require('./lib/messages');
+const { durationOf, refOf, sessionOf, timeOf, token, wordOf } = require('./lib/messages');
 const { SessionWatch } = require('./lib/watch');
 
 const BATCH = 100;
-const PAGE = 200;
-// Where the caller says nothing: as the protos say.
-const LIST_TIMEOUT_MS = 5_000;
-const END_USER_TIMEOUT_MS = 10_000;
 
 const jsonOf = (value) => (value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value));
 
@@ -108,24 +104,6 @@ class Sesior {
     const request = { session: refOf(session), reason: reasonOf(reason), etag, requestId };
     const response = await this.#channels.call('sessions', 'destroySession', request, call);
     return { destroyed: response.destroyed, clearCookie: response.clearCookie };
-  }
-
-  async listSessions(user, { timeoutMs = LIST_TIMEOUT_MS, ...call } = {}) {
-    const sessions = [];
-    for (let pageToken = ''; ; ) {
-      const request = { ...whoseOf(user), pageSize: PAGE, pageToken };
-      const page = await this.#channels.call('sessions', 'listSessions', request, { timeoutMs, ...call });
-      const current = page.currentHandle;
-      sessions.push(...page.sessions.map((message) => ({ ...listedOf(message), current: current !== '' && message.handle === current })));
-      if (!page.nextPageToken) return sessions;
-      pageToken = page.nextPageToken;
-    }
-  }
-
-  async endUserSessions(user, { handle, except, exceptCaller = false, reason = 'revoked', timeoutMs = END_USER_TIMEOUT_MS, ...call } = {}) {
-    const request = { ...whoseOf(user), handle, exceptSessionId: except, exceptCaller, reason: reasonOf(reason) };
-    const response = await this.#channels.call('sessions', 'destroyUserSessions', request, { timeoutMs, ...call });
-    return { ended: response.destroyedCount, clearCookie: response.clearCookie };
   }
 
   watch(...sessions) {

@@ -14,8 +14,6 @@ const HELP = `usage: sesiorctl [OPTION...] COMMAND [ARGUMENT...]
   watch ID...                 the present state of sessions, then every change, until all have ended
   patch ID JSON               changes members by a JSON merge patch; null deletes; --etag E: that version only
   end ID                      ends a session and its sockets; --reason logout, banned, revoked (default banned)
-  list USER                   the sessions of a user, newest first, each with its handle
-  end-user USER               ends all sessions of a user; --handle H: that one; --keep ID: all but that one; --reason as above
   publish EVENT [JSON...]     an event with its arguments for Socket.IO clients; --namespace N, --room R..., --except R...,
                               --request-id I: once for one id
   online                      who is online; --namespace N, --newest, --limit N
@@ -35,14 +33,13 @@ ID - is read from standard input, so that it stays out of the list of processes.
 examples:
   sesiorctl get - <<< "$ID"
   sesiorctl patch "$ID" '{"plan":"free","trial":null}'
-  sesiorctl list u-1017 --json | jq -r .device.userAgent
   sesiorctl publish maintenance '{"minutes":5}' --room staff
   sesiorctl online --json | jq -r .key
 
 exit codes: 0 done, 1 the call failed, 2 wrong usage, 3 no such session or not serving, 4 the service is away
 `;
 
-const COMMANDS = ['get', 'watch', 'patch', 'end', 'list', 'end-user', 'publish', 'online', 'health', 'completion'];
+const COMMANDS = ['get', 'watch', 'patch', 'end', 'publish', 'online', 'health', 'completion'];
 const REASONS = ['logout', 'revoked', 'banned'];
 
 const text = { type: 'string' };
@@ -50,7 +47,7 @@ const flag = { type: 'boolean' };
 const OPTIONS = {
   addresses: text, 'token-file': text, ca: text, cert: text, key: text, timeout: text, json: flag, 'show-ids': flag, help: flag,
   etag: text, reason: text, namespace: text, room: { ...text, multiple: true }, except: { ...text, multiple: true },
-  'request-id': text, newest: flag, limit: text, handle: text, keep: text,
+  'request-id': text, newest: flag, limit: text,
 };
 
 class UsageError extends Error {}
@@ -93,7 +90,7 @@ async function run(argv) {
   if (options.help) return void process.stdout.write(HELP);
   const [command, ...args] = words;
   if (!COMMANDS.includes(command)) throw new UsageError(command ? `no command "${command}"` : 'no command');
-  const takes = { get: [1, 1], watch: [1, 1000], patch: [2, 2], end: [1, 1], list: [1, 1], 'end-user': [1, 1], publish: [1, 100], online: [0, 0], health: [0, 0], completion: [1, 1] };
+  const takes = { get: [1, 1], watch: [1, 1000], patch: [2, 2], end: [1, 1], publish: [1, 100], online: [0, 0], health: [0, 0], completion: [1, 1] };
   const [least, most] = takes[command];
   if (args.length < least || args.length > most) throw new UsageError(`${command} takes ${least === most ? least : `${least} or more`} arguments`);
   if (command === 'completion') return complete(args[0]);
@@ -156,21 +153,6 @@ async function run(argv) {
         const { destroyed } = await sesior.destroySession(idOf(args[0]), { reason });
         if (!destroyed) throw new NotThere('there is no such session');
         return show({ ended: 1 });
-      }
-      case 'list': {
-        const sessions = await sesior.listSessions(args[0]);
-        if (options.json) return sessions.forEach(({ current, ...each }) => console.log(JSON.stringify(each)));
-        const rows = sessions.map(({ handle, createTime, lastSeenTime, expireTime, device }) => ({
-          handle, created: createTime, seen: lastSeenTime, expires: expireTime, address: device.address, device: device.label || device.userAgent,
-        }));
-        return showAll(['handle', 'created', 'seen', 'expires', 'address', 'device'], rows);
-      }
-      case 'end-user': {
-        const { handle, keep } = options;
-        const except = keep === '-' ? readFileSync(0, 'utf8').trim() : keep;
-        if (handle && except) throw new UsageError('either --handle or --keep');
-        const { ended } = await sesior.endUserSessions(args[0], { handle, except, reason });
-        return show({ ended });
       }
       case 'publish': {
         const { namespace, room, except, 'request-id': requestId } = options;

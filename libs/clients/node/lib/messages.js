@@ -14,23 +14,6 @@ function refOf(session) {
   throw new TypeError('a session is named by its id, or by {cookie: "the request\'s Cookie header"}');
 }
 
-// Whose sessions: the user's of this id, or of the session that asks, {caller: as refOf}.
-function whoseOf(user) {
-  if (typeof user === 'string' && user !== '') return { userId: user };
-  if (user?.caller !== undefined) return { caller: refOf(user.caller) };
-  throw new TypeError('a user is named by its id, or by {caller: a session of it}');
-}
-
-// As a user may see it in a list: without the id and the data.
-const listedOf = (message) => ({
-  handle: message.handle,
-  createTime: timeOf(message.createTime),
-  lastSeenTime: timeOf(message.lastSeenTime),
-  expireTime: timeOf(message.expireTime),
-  absoluteExpireTime: timeOf(message.absoluteExpireTime),
-  device: { address: '', userAgent: '', label: '', ...message.device },
-});
-
 function sessionOf(message) {
   if (!message) return undefined;
   return {
@@ -60,4 +43,4 @@ const wordOf = (name, prefix) => name.slice(prefix.length).toLowerCase().replace
 // Unguessable; also fit to be a request id.
 const token = () => randomBytes(18).toString('base64url');
 
-module.exports = { durationOf, listedOf, refOf, sessionOf, timeOf, token, whoseOf, wordOf };
+module.exports = { durationOf, refOf, sessionOf, timeOf, token, wordOf };

@@ -57,27 +57,6 @@ test('makes, reads, changes and ends a session', async () => {
   assert.equal((await sesior.destroySession(next.session.id)).destroyed, false);
 });
 
-test('lists the sessions of a user, and ends one, all but one, and all', async () => {
-  const userId = `lister-${process.pid}`;
-  const made = [];
-  for (let n = 0; n < 4; ++n) made.push((await sesior.createSession({ data: { n }, userId })).session);
-  const caller = { cookie: cookieOf(made[3].id) };
-  const listed = await sesior.listSessions({ caller });
-  assert.deepEqual(listed.map(({ handle }) => handle), made.map(({ handle }) => handle).reverse());
-  assert.deepEqual(listed.map(({ current }) => current), [true, false, false, false]);
-  assert.ok(listed.every((each) => each.createTime instanceof Date && !('id' in each)));
-  assert.deepEqual((await sesior.listSessions(userId)).map(({ current }) => current), [false, false, false, false]);
-  assert.equal((await sesior.endUserSessions(userId, { handle: made[0].handle })).ended, 1);
-  assert.equal((await failure(sesior.endUserSessions(userId, { handle: made[0].handle }))).reason, 'HANDLE_NOT_FOUND');
-  assert.equal((await sesior.endUserSessions({ caller }, { exceptCaller: true })).ended, 2);
-  assert.deepEqual((await sesior.listSessions(userId)).map(({ handle }) => handle), [made[3].handle]);
-  const last = await sesior.endUserSessions({ caller });
-  assert.equal(last.ended, 1);
-  assert.match(last.clearCookie, /^connect\.sid=;/);
-  assert.deepEqual(await sesior.listSessions(userId), []);
-  await assert.rejects(sesior.listSessions(''), TypeError);
-});
-
 test('reads many at once', async () => {
   const made = await Promise.all(Array.from({ length: 130 }, (_, n) => sesior.createSession({ data: { n } })));
   const ids = made.map(({ session }) => session.id);

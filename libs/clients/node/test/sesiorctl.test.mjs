@@ -65,26 +65,6 @@ test('watch follows sessions until they have ended', async () => {
   assert.equal((await ctl('get', session.id)).code, 3);
 });
 
-test('list shows the sessions of a user, end-user ends them', async () => {
-  const userId = `ctl-${process.pid}`;
-  const made = [];
-  for (let n = 0; n < 3; ++n) made.push((await sesior.createSession({ userId })).session);
-  const { code, out, err } = await ctl('list', userId);
-  assert.equal(code, 0, err);
-  const [head, ...rows] = out.trimEnd().split('\n');
-  assert.match(head, /^HANDLE +CREATED +SEEN +EXPIRES +ADDRESS +DEVICE$/);
-  assert.deepEqual(rows.map((row) => row.split(' ')[0]), made.map(({ handle }) => handle).reverse());
-  assert.ok(made.every(({ id }) => !out.includes(id)));
-  const json = await ctl('list', userId, '--json');
-  assert.deepEqual(json.out.trimEnd().split('\n').map((line) => JSON.parse(line).handle), made.map(({ handle }) => handle).reverse());
-  assert.equal((await ctl('end-user', userId, '--handle', made[0].handle)).out, 'ended  1\n');
-  assert.equal((await ctl('end-user', userId, '--handle', made[0].handle)).code, 3);
-  assert.deepEqual(JSON.parse((await start(['end-user', userId, '--keep', '-', '--json'], { input: made[2].id }).done).out), { ended: 1 });
-  assert.equal((await ctl('end-user', userId, '--keep', 'x', '--handle', 'y')).code, 2);
-  assert.equal((await ctl('end-user', userId)).out, 'ended  1\n');
-  assert.equal((await ctl('list', userId, '--json')).out, '');
-});
-
 test('publish, online and health', async () => {
   const once = ['publish', 'news', '{"a":1}', '"x"', '--room', 'r1', '--room', 'r2', '--request-id', 'ctl-once', '--json'];
   const first = await ctl(...once);
