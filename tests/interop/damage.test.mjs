@@ -64,6 +64,14 @@ async function letsNobodyIn(ann) {
   assert.equal(await dump(ann), before, 'the record was changed');
 }
 
+// Asks again while the answer is "try again": on a busy machine a megabyte may take longer than a call may.
+async function patiently(ask) {
+  for (let tries = 1; ; ++tries) {
+    const answer = await ask();
+    if (answer.status !== 503 || tries === 10) return answer;
+  }
+}
+
 describe('a record that is', { concurrency: 8 }, () => {
   const cookie = '{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"}';
   for (const [what, bytes] of [
@@ -146,9 +154,9 @@ describe('a record that is', { concurrency: 8 }, () => {
 
   test('good, and longer than what a patch may make, can be read, and only shortened', async () => {
     const ann = await holding(`{"cookie":${cookie},"pad":"${'x'.repeat(1 << 20)}"}`);
-    assert.equal((await ann.sesior('GET', '/session')).status, 200);
-    assert.equal((await ann.sesior('PATCH', '/session', { a: 1 })).status, 413);
-    assert.deepEqual((await ann.sesior('PATCH', '/session', { pad: null, a: 1 })).json, { a: 1 });
+    assert.equal((await patiently(() => ann.sesior('GET', '/session'))).status, 200);
+    assert.equal((await patiently(() => ann.sesior('PATCH', '/session', { a: 1 }))).status, 413);
+    assert.deepEqual((await patiently(() => ann.sesior('PATCH', '/session', { pad: null, a: 1 }))).json, { a: 1 });
   });
 
   test('damaged is one among many that are read at once: the others are served', async () => {
