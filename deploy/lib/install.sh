@@ -4,18 +4,22 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 tools=$root/build/tools
 
-# What building and running takes.
-run_packages=(
+# What building takes; deploy/images/Dockerfile has no other list.
+build_packages=(
   g++ cmake ninja-build pkg-config protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev libabsl-dev
   libpistache-dev libwebsocketpp-dev libasio-dev libhiredis-dev libhttp-parser-dev rapidjson-dev libssl-dev zlib1g-dev
-  libspdlog-dev libfmt-dev prometheus-cpp-dev redis-server util-linux
+  libspdlog-dev libfmt-dev prometheus-cpp-dev
 )
+# What building and running takes.
+run_packages=("${build_packages[@]}" redis-server util-linux)
 # What testing takes on top. ccache makes the second build fast; clang is for the fuzz build; python3-* and go* are clients.
 test_packages=(
   libgtest-dev libgmock-dev ccache clang clang-format chromium procps curl
   python3-socketio python3-aiohttp python3-requests python3-websocket python3-grpcio python3-protobuf mypy
   golang-go golang-google-grpc-dev golang-github-golang-protobuf-1-5-dev protoc-gen-go protoc-gen-go-grpc
 )
+# What building and running images takes.
+image_packages=(buildah podman runc mmdebstrap uidmap)
 
 # The oldest Node that our npm packages accept, and what is taken from npm where Debian's own is older.
 node_oldest=20

@@ -30,7 +30,8 @@ export class Supervisor {
     this.#onExit = onExit;
   }
 
-  // spec: {kind, name, command, args, env?, ready: async () => boolean}. Resolves once all of them are ready.
+  // spec: {kind, name, command, args, env?, ready: async () => boolean, pid?: () => number}. `pid`: the process that counts,
+  // where it is not the one that is started. Resolves once all of them are ready.
   async start(specs) {
     await Promise.all(specs.map((spec) => this.#startOne({ spec, child: null })));
   }
@@ -41,7 +42,7 @@ export class Supervisor {
   }
 
   pids(kind) {
-    return this.#processes.filter((p) => p.spec.kind === kind && !p.ended).map((p) => p.child.pid);
+    return this.#processes.filter((p) => p.spec.kind === kind && !p.ended).map((p) => p.spec.pid?.() ?? p.child.pid);
   }
 
   // Ends everything, the last kind that was started first. May be called at any time, also while start() waits.

@@ -23,9 +23,12 @@ export const notYet = (what) => (reference ? onlySesior : { todo: what });
 export const SECRET = 'an end-to-end secret';
 export const OTHER_ORIGIN = 'http://other.example:9000';
 
+// SESIOR_E2E_TARGET=images: the images of deploy/images/build, in containers.
 export const COMMAND = reference
   ? [process.execPath, join(root, 'tests/bench/node/run.mjs')]
-  : [join(root, 'deploy/run'), '--no-build'];
+  : process.env.SESIOR_E2E_TARGET === 'images'
+    ? [join(root, 'tests/images/run')]
+    : [join(root, 'deploy/run'), '--no-build'];
 
 function exists(pid) {
   try {
