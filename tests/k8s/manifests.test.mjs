@@ -76,6 +76,7 @@ const WRONG = {
     (set) => (pod(set, 'realtime').terminationGracePeriodSeconds = 60),
     (set) => delete container(set, 'rest').lifecycle,
     (set) => (config(set, 'realtime').SESIOR_REALTIME_STOP_TIMEOUT = '10m'),
+    (set) => (config(set, 'realtime').SESIOR_REALTIME_DRAIN_RATE = '100'),
   ],
   'is never fewer while it rolls': [(set) => (deployment(set, 'rest').spec.strategy.rollingUpdate.maxUnavailable = 1), (set) => delete deployment(set, 'rest').spec.minReadySeconds],
   'may lose a pod to the drain of a node, and only one': [

@@ -97,7 +97,11 @@ export const RULES = {
     if (stop === undefined) return yield 'its stop timeout is not set';
     if (!(pod.terminationGracePeriodSeconds >= pause + seconds(stop) + 10)) yield `is killed ${pod.terminationGracePeriodSeconds} s after being told; it may take ${pause} + ${stop}, and 10 s more`;
     const delay = environment[`SESIOR_${service.toUpperCase()}_DRAIN_DELAY`];
-    if (delay && !(seconds(delay) * 2 <= seconds(stop))) yield `drain delay ${delay} leaves too little of ${stop}`;
+    const clients = Number(environment.SESIOR_REALTIME_MAX_CONNECTIONS ?? 0);
+    const pace = Number(environment.SESIOR_REALTIME_DRAIN_RATE ?? 1000);
+    // What is left when four fifths of the stop timeout are over is closed at once.
+    const need = delay ? seconds(delay) + clients / pace : 0;
+    if (!(need <= 0.8 * seconds(stop))) yield `closing ${clients} clients at ${pace} a second, after ${delay}, takes ${need} s of ${stop}`;
   }),
   'is never fewer while it rolls': function* (objects) {
     for (const workload of ofKind(objects, 'Deployment')) {
