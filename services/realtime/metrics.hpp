@@ -46,6 +46,8 @@ struct LoopTallies {
   Tally connect_refused;      // CONNECT without a valid session
   Tally connect_failed;       // CONNECT while the session service could not be reached
   Tally sessions_ended;       // sockets ended with their session
+  Tally standstills;          // the thread did not run for SessionWatches::kStandstill
+  Tally not_confirmed;        // sessions that could not be asked for after one
   // What went over a bound: of a connection (ServerConnectionOptions), which was closed for it; of the hub
   // (HubOptions).
   Tally namespaces_refused;

@@ -60,6 +60,11 @@ MetricsExport::MetricsExport(telemetry::Registry& registry, const Server& server
   total(failed, failed_help, &LoopTallies::pass_busy, {{"reason", "busy"}});
   total("sesior_realtime_sessions_ended_total", "Clients disconnected with their session.",
         &LoopTallies::sessions_ended);
+  total("sesior_realtime_standstills_total", "Times that a thread did not run for 250 ms or more.",
+        &LoopTallies::standstills);
+  total("sesior_realtime_sessions_not_confirmed_total",
+        "Sessions whose events were handled after a standstill although the session service could not be asked.",
+        &LoopTallies::not_confirmed);
   auto limit = [&](const char* what, Tally LoopTallies::*tally) {
     total("sesior_realtime_limits_hit_total", "What was refused because it went over a bound.", tally,
           {{"limit", what}});

@@ -56,7 +56,7 @@ struct Server::Thread {
         watches(server.sessions_ == nullptr
                     ? nullptr
                     : std::make_unique<SessionWatches>(*server.sessions_, loop, server.options_.session_timeout,
-                                                       server.options_.session_touch)),
+                                                       tallies, server.options_.session_touch)),
         packer(loop, tallies),
         peers(server.options_.peers.listen.empty()
                   ? nullptr

@@ -112,8 +112,9 @@ test('only the own origin may end', async () => {
 test('a logout tells every socket of the session before it goes', async () => {
   const ann = await join(system);
   const tab = await announce(system, ann.browser, ann.name, 1);
+  const polling = await Peer.open(system.realtime[1], ann.browser.cookie, { transports: ['polling'] });
   assert.equal((await ann.browser.post('/logout')).status, 204);
-  for (const peer of [ann.peer, tab]) {
+  for (const peer of [ann.peer, tab, polling]) {
     assert.deepEqual(await peer.next('session:ended'), { reason: 'logout' });
     assert.equal(await peer.gone(), 'io server disconnect');
   }

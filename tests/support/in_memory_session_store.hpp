@@ -62,7 +62,7 @@ class InMemorySessionStore final : public session::SessionStore {
       std::int64_t at_ms;
     };
     std::map<std::string, Request> requests;  // kept for a minute
-    std::int64_t good_since_ms = 0;  // older marks of its user do not count
+    std::int64_t good_since_ms = 0;           // older marks of its user do not count
   };
   struct Tomb {
     int reason;

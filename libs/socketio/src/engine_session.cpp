@@ -84,12 +84,11 @@ std::optional<EngineAnswer> EngineSession::OnPoll(Time now) {
     End(CloseReason::kTransportError, "1");
     return EngineAnswer{400, {}};
   }
-  if (state_ == State::kDraining) {
-    std::string payload = TakeLastPayload();
-    if (polling_->queue.empty()) End(CloseReason::kForcedClose, {});
-    return EngineAnswer{200, std::move(payload)};
-  }
   if (!polling_->queue.empty()) return EngineAnswer{200, TakePayload()};
+  if (state_ == State::kDraining) {
+    End(CloseReason::kForcedClose, {});
+    return EngineAnswer{200, "1"};
+  }
   polling_->poll_waiting = true;
   if (upgrade_ == Upgrade::kProbed) {
     polling_->noop_deadline = now + kNoopDelay;
@@ -276,10 +275,9 @@ void EngineSession::Flush(Time now) {
 void EngineSession::Close(CloseReason reason, Time now) {
   if (state_ != State::kOpen) return;
   if (websocket_ || DiscardsQueue(reason)) return End(reason, "1");
-  if (polling_->poll_waiting) {
-    AnswerWaitingPoll(TakeLastPayload());
-    if (polling_->queue.empty()) return End(reason, {});
-  }
+  // The close packet comes alone, as from the reference: a client that gets it together with events drops those.
+  if (polling_->poll_waiting && polling_->queue.empty()) return End(reason, "1");
+  if (polling_->poll_waiting) AnswerWaitingPoll(TakePayload());
   state_ = State::kDraining;
   heartbeat_ = now + options_.close_timeout;
   owner_.OnClosed(reason);
@@ -314,15 +312,6 @@ std::string EngineSession::TakePayload() {
   queue.erase(queue.begin(), end);
   polling_->queued_bytes -= taken;
   owner_.OnPollQueue(-static_cast<std::ptrdiff_t>(taken));
-  return payload;
-}
-
-// The same when nothing will be added any more: a close follows what is the last of it.
-std::string EngineSession::TakeLastPayload() {
-  std::string payload = TakePayload();
-  if (!polling_->queue.empty()) return payload;
-  if (!payload.empty()) payload.push_back('\x1e');
-  payload.push_back('1');
   return payload;
 }
 

@@ -151,6 +151,7 @@ bool Client::OnPostBegin(std::string_view content_type, const ExchangePtr& excha
   post_ = exchange;
   post_->on_gone = [this] {
     post_.reset();
+    held_post_.reset();
     session_.OnPostAborted(Loop::Now());
   };
   return false;
@@ -158,9 +159,16 @@ bool Client::OnPostBegin(std::string_view content_type, const ExchangePtr& excha
 
 void Client::OnPost(std::string_view content_type, std::string_view body, const ExchangePtr& exchange) {
   if (post_ != exchange && OnPostBegin(content_type, exchange)) return;
+  held_post_ = std::make_unique<std::string>(body);
+  if (MayRead()) AnswerHeldPost();
+}
+
+void Client::AnswerHeldPost() {
+  const std::unique_ptr<std::string> body = std::move(held_post_);
+  if (!body) return;
   const ExchangePtr post = std::move(post_);
   post->on_gone = nullptr;
-  Answer(post, session_.OnPost(body, Loop::Now()), true);
+  Answer(post, session_.OnPost(*body, Loop::Now()), true);
 }
 
 EngineAnswer Client::OnPostTooLarge(bool begun) {
@@ -190,6 +198,13 @@ void Client::OnBinary(std::string_view bytes) { session_.OnWebSocketBinary(bytes
 void Client::OnGone(bool clean) {
   channel_.reset();
   session_.OnWebSocketClosed(clean, Loop::Now());
+}
+
+bool Client::MayRead() { return !hold_ || hold_->MayHandle(); }
+
+void Client::OnConfirmed() {
+  if (held_post_ && MayRead()) AnswerHeldPost();
+  if (const std::shared_ptr<Channel> channel = channel_) channel->Resume();
 }
 
 std::size_t Client::WriteWebSocket(const FramePtr& frame) {
@@ -242,6 +257,7 @@ void Client::OnClosed(CloseReason reason) {
   if (reason == CloseReason::kSlow) context_.tallies.slow_closed.Add();
   CountLimit();
   connection_.OnClosed(reason);
+  AnswerHeldPost();
   Rearm();
 }
 
@@ -262,6 +278,7 @@ void Client::CountLimit() {
 
 void Client::OnFinished() {
   age_deadline_ = kNever;
+  AnswerHeldPost();
   ArmAt(kNever);
   context_.on_finished(key_);
 }
@@ -307,6 +324,7 @@ void Client::OnSessionVerdict(SessionVerdict verdict) {
     context_.sessions->forged().Remember(cookie_header_, Loop::Now());
     return OnSessionVerdict(SessionVerdict::kRefused);
   }
+  if (verdict == SessionVerdict::kConfirmed) return OnConfirmed();
   const bool is_current = verdict == SessionVerdict::kCurrent;
   if (is_current) {
     cookie_header_ = std::string();

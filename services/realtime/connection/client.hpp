@@ -5,8 +5,9 @@
 //            owner); its sockets have left the hub by then.
 // Sessions:  a namespace is joined only when the session behind the handshake's cookie is good; that session is watched
 //            as long as the client lives, and when it ends, the client's sockets are told why ("session:ended"
-//            {reason}) and disconnected by the server. Changes of listed members are told ("session:changed" {member:
-//            value}).
+//            {reason}) and disconnected by the server. After a standstill of the thread (SessionWatches) nothing that
+//            the client has sent is handled before the session is known to be good. Changes of listed members are told
+//            ("session:changed" {member: value}).
 // Threading: confined to its loop.
 // Memory:    about 700 bytes with one socket, beside the hub's part and the session.
 #pragma once
@@ -93,6 +94,7 @@ class Client final : public WebSocketUser,
   void OnText(std::string_view text) override;
   void OnBinary(std::string_view bytes) override;
   void OnGone(bool clean) override;
+  bool MayRead() override;
   // EngineSession::Owner
   void AnswerPoll(std::string payload) override;
   bool OnPollQueue(std::ptrdiff_t bytes) override;
@@ -114,6 +116,8 @@ class Client final : public WebSocketUser,
   // Timer
   void OnDeadline(Time now) override;
 
+  void OnConfirmed();
+  void AnswerHeldPost();
   void CountLimit();
   void TellSessionEnded();
   void TellSessionChanged();
@@ -131,10 +135,11 @@ class Client final : public WebSocketUser,
   const hub::Handshake handshake_;
   socketio::EngineSession session_;
   socketio::ServerConnection connection_;
-  std::shared_ptr<Channel> channel_;  // the WebSocket, or the candidate of an upgrade
-  ExchangePtr poll_;                  // the waiting GET
-  ExchangePtr post_;                  // the POST whose body is being read
-  std::string cookie_header_;         // until the session is known
+  std::shared_ptr<Channel> channel_;        // the WebSocket, or the candidate of an upgrade
+  ExchangePtr poll_;                        // the waiting GET
+  ExchangePtr post_;                        // the POST whose body is being read, or held
+  std::unique_ptr<std::string> held_post_;  // its body, until MayRead
+  std::string cookie_header_;               // until the session is known
   std::unique_ptr<SessionHold> hold_;
   absl::InlinedVector<std::unique_ptr<Link>, 1> links_;  // by slot; null: none
   Time session_deadline_ = kNever;

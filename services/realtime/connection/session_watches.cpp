@@ -15,8 +15,11 @@ constexpr std::chrono::milliseconds kLeastTouchInterval{200};
 }  // namespace
 
 struct WatchedSession {
-  explicit WatchedSession(SessionWatches& all) : watches(all) {}
-  ~WatchedSession() { Forget(); }
+  explicit WatchedSession(SessionWatches& all) : watches(all), confirmed(all.standstills_) { ++all.watched_; }
+  ~WatchedSession() {
+    Forget();
+    --watches.watched_;
+  }
   void Forget() {
     if (std::exchange(listed, false)) watches.by_id_.erase(id);
   }
@@ -28,6 +31,10 @@ struct WatchedSession {
   SessionPtr previous;  // while a change is told
   session::v1::EndReason end_reason = session::v1::END_REASON_UNSPECIFIED;
   std::chrono::steady_clock::time_point touched = std::chrono::steady_clock::now();  // or opened
+  std::uint64_t confirmed;  // asked for after so many standstills
+  bool asking = false;      // to be confirmed
+  bool ended = false;
+  std::unique_ptr<hub::Loop::Timer> ask_again;
   std::vector<SessionHold*> holds;
   std::unique_ptr<session_client::Registration> registration;
 };
@@ -54,6 +61,70 @@ void SessionHold::Touch() {
   if (watched_ && watched_->session) watched_->watches.Touch(*watched_);
 }
 
+bool SessionHold::MayHandle() {
+  // Before a session is known, and after its end, nothing of it is handled in any case.
+  if (!watched_ || !watched_->session || watched_->ended) return true;
+  SessionWatches& watches = watched_->watches;
+  watches.LookAtClock();
+  if (watched_->confirmed == watches.standstills_) return true;
+  if (!watched_->ask_again) watches.Confirm(watched_);
+  return false;
+}
+
+// -- standstills --
+
+void SessionWatches::LookAtClock() {
+  const hub::SteadyTime now = loop_.now();
+  if (now - std::exchange(looked_, now) < kStandstill) return;
+  ++standstills_;
+  tallies_.standstills.Add();
+}
+
+// Tells a loop that had nothing to do from one that could do nothing.
+void SessionWatches::Tick() {
+  LookAtClock();
+  if (watched_ == 0) {
+    tick_.reset();
+    return;
+  }
+  tick_ = loop_.After(kTick, [this] { Tick(); });
+}
+
+void SessionWatches::Confirm(const std::shared_ptr<WatchedSession>& watched) {
+  if (std::exchange(watched->asking, true)) return;
+  session::v1::GetSessionRequest request;
+  request.mutable_session()->set_session_id(watched->id);
+  session_client::CallOptions options;
+  options.timeout = kConfirmTimeout;
+  std::weak_ptr<WatchedSession> weak = watched;
+  sessions_.GetSession(std::move(request), options,
+                       [&loop = loop_, this, weak, asked_after = standstills_](auto response) {
+                         loop.Post([this, weak, asked_after, response = std::move(response)]() mutable {
+                           const std::shared_ptr<WatchedSession> alive = weak.lock();
+                           if (alive) OnConfirmed(alive, asked_after, std::move(response));
+                         });
+                       });
+}
+
+void SessionWatches::OnConfirmed(const std::shared_ptr<WatchedSession>& watched, std::uint64_t asked_after,
+                                 absl::StatusOr<session::v1::GetSessionResponse> response) {
+  watched->asking = false;
+  if (absl::IsNotFound(response.status())) {
+    watched->ask_again = loop_.After(kAskAgain, [this, raw = watched.get()] {
+      raw->ask_again.reset();
+      if (!raw->holds.empty()) Confirm(raw->holds.front()->watched_);
+    });
+    return;
+  }
+  watched->confirmed = asked_after;
+  if (response.ok()) {
+    OnCurrent(watched, std::make_shared<const session::v1::Session>(std::move(*response->mutable_session())));
+  } else {
+    tallies_.not_confirmed.Add();  // an outage: it goes on as it would without the standstill
+  }
+  Tell(watched, SessionVerdict::kConfirmed);
+}
+
 void SessionWatches::Touch(WatchedSession& watched) {
   if (!watched.session->has_expire_time()) return;
   const auto now = std::chrono::steady_clock::now();
@@ -74,6 +145,11 @@ SessionWatches::~SessionWatches() { SESIOR_CHECK(by_id_.empty()); }
 
 std::unique_ptr<SessionHold> SessionWatches::Open(std::string cookie_header, SessionHold::OnVerdict on_verdict) {
   auto hold = std::make_unique<SessionHold>(std::move(on_verdict));
+  if (!tick_) {
+    looked_ = loop_.now();
+    tick_ = loop_.After(kTick, [this] { Tick(); });
+  }
+  LookAtClock();
   auto watched = std::make_shared<WatchedSession>(*this);
   hold->watched_ = watched;
   watched->holds.push_back(hold.get());
@@ -97,6 +173,7 @@ void SessionWatches::OnEvent(const std::shared_ptr<WatchedSession>& watched, abs
                                                                                 : SessionVerdict::kRefused);
     case WatchEvent::Kind::kEnded:
       watched->Forget();
+      watched->ended = true;
       watched->end_reason = event->reason;
       return Tell(watched, SessionVerdict::kEnded);
     default:

@@ -1,4 +1,7 @@
 // SessionWatches: the sessions behind the clients of one loop, each watched once however many clients it has.
+// A thread that stood still (a stopped process, a frozen machine) may find events of its clients before the news of the
+// watch: after a standstill of kStandstill or more, a session's events wait until the session service has been asked
+// for it once more (SessionHold::MayHandle).
 //
 // A client opens with its cookie; the answer says what the session is now, and from then on the holder is told when it
 // ends. Two clients that bring the same session share one watch from the moment both answers are known.
@@ -15,6 +18,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "services/realtime/connection/forged_cookies.hpp"
 #include "services/realtime/hub/loop.hpp"
+#include "services/realtime/metrics.hpp"
 #include "sesior/session_client/session_client.hpp"
 
 namespace sesior::realtime {
@@ -29,6 +33,7 @@ enum class SessionVerdict {
   kUnavailable,  // the session service could not be asked: try again later
   kEnded,        // after kCurrent: logged out, expired or replaced: SessionHold::end_reason()
   kChanged,      // after kCurrent, perhaps often: SessionHold::session() is newer than previous()
+  kConfirmed,    // after MayHandle said no: ask it again
 };
 
 // What counts as use of a session and keeps it from idling out. Its absolute limit holds in any case.
@@ -65,6 +70,9 @@ class SessionHold {
   session::v1::EndReason end_reason() const;
   // The session was used now. Costs nothing most of the time.
   void Touch();
+  // Whether what the client has sent may be handled now. False after a standstill: the session service is being asked,
+  // and kConfirmed follows, also when it cannot be asked for kConfirmTimeout; or kEnded.
+  bool MayHandle();
 
  private:
   friend class SessionWatches;
@@ -75,9 +83,16 @@ class SessionHold {
 
 class SessionWatches {
  public:
+  // No stop shorter than kStandstill is noticed; one is, when the loop had run within kTick before it.
+  static constexpr std::chrono::milliseconds kStandstill{250};
+  static constexpr std::chrono::milliseconds kTick{100};
+  static constexpr std::chrono::milliseconds kConfirmTimeout{2'000};
+  // When the service says that there is no such session, the watch is about to: if it does not, ask again.
+  static constexpr std::chrono::milliseconds kAskAgain{500};
+
   SessionWatches(session_client::SessionClient& sessions, hub::Loop& loop, std::chrono::milliseconds timeout,
-                 SessionTouch touch = {})
-      : sessions_(sessions), loop_(loop), timeout_(timeout), touch_(touch) {}
+                 LoopTallies& tallies, SessionTouch touch = {})
+      : sessions_(sessions), loop_(loop), timeout_(timeout), tallies_(tallies), touch_(touch) {}
   ~SessionWatches();
 
   std::unique_ptr<SessionHold> Open(std::string cookie_header, SessionHold::OnVerdict on_verdict);
@@ -98,12 +113,22 @@ class SessionWatches {
   void OnEvent(const std::shared_ptr<WatchedSession>& watched, absl::StatusOr<session_client::WatchEvent> event);
   void OnCurrent(const std::shared_ptr<WatchedSession>& watched, SessionPtr session);
   static void Tell(const std::shared_ptr<WatchedSession>& watched, SessionVerdict verdict);
+  void LookAtClock();
+  void Tick();
+  void Confirm(const std::shared_ptr<WatchedSession>& watched);
+  void OnConfirmed(const std::shared_ptr<WatchedSession>& watched, std::uint64_t asked_after,
+                   absl::StatusOr<session::v1::GetSessionResponse> response);
 
   session_client::SessionClient& sessions_;
   hub::Loop& loop_;
   const std::chrono::milliseconds timeout_;
+  LoopTallies& tallies_;
   const SessionTouch touch_;
   ForgedCookies forged_;
+  std::size_t watched_ = 0;
+  std::uint64_t standstills_ = 0;
+  hub::SteadyTime looked_{};                                      // when the loop was last seen to run
+  std::unique_ptr<hub::Loop::Timer> tick_;                        // while any session is watched
   absl::flat_hash_map<std::string_view, WatchedSession*> by_id_;  // keys point into the sessions
 };
 

@@ -117,7 +117,7 @@ void Channel::OnReadable() {
     default:  // what comes after our close is of no interest
       break;
   }
-  if (state_ != State::kClosed) WaitReadable();
+  if (state_ != State::kClosed && !held_back_) WaitReadable();
 }
 
 // The peer has closed, or the connection is broken.
@@ -147,6 +147,7 @@ void Channel::Close() {
 void Channel::CloseWhenWritten() {
   if (state_ == State::kClosed) return;
   state_ = State::kClosing;
+  held_back_.reset();
   ArmAt(Loop::Now() + context_.options.close_timeout);
   if (queue_.empty()) {
     if (!std::exchange(close_sent_, true)) ::shutdown(descriptor_.native_handle(), SHUT_WR);
@@ -282,6 +283,7 @@ void Channel::StartWebSocket(std::string_view key, WebSocketUser& user) {
 
 void Channel::OnWebSocketBytes(char* data, std::size_t size) {
   while (state_ == State::kWebSocket) {
+    if (held_back_ || !user_->MayRead()) return HoldBack(data, size);
     const websocket::Event event = reader_.Next(data, size);
     switch (event.kind) {
       case websocket::EventKind::kMore:
@@ -310,6 +312,19 @@ void Channel::OnWebSocketBytes(char* data, std::size_t size) {
       }
     }
   }
+}
+
+// What comes behind it waits in the kernel.
+void Channel::HoldBack(char* data, std::size_t size) {
+  if (!held_back_) held_back_ = std::make_unique<std::string>();
+  held_back_->append(data, size);
+}
+
+void Channel::Resume() {
+  const std::unique_ptr<std::string> bytes = std::move(held_back_);
+  if (!bytes) return;
+  OnWebSocketBytes(bytes->data(), bytes->size());
+  if (state_ != State::kClosed && !held_back_) WaitReadable();
 }
 
 std::size_t Channel::Write(Bytes bytes) {

@@ -108,6 +108,8 @@ class WebSocketUser {
   virtual void OnBinary(std::string_view bytes) = 0;
   // The connection is gone or going; `clean` unless the peer broke the protocol. Not after CloseWebSocket.
   virtual void OnGone(bool clean) = 0;
+  // Asked before each message. False: not now; the channel reads no further until Resume.
+  virtual bool MayRead() { return true; }
 
  protected:
   ~WebSocketUser() = default;
@@ -153,6 +155,8 @@ class Channel final : public std::enable_shared_from_this<Channel>, public Loop:
   // Queues a frame, to be written when the turn is over; the bytes that now wait. When all blocked clients of the loop
   // hold too much together, SIZE_MAX for a blocked one.
   std::size_t Write(Bytes bytes);
+  // The user that said MayRead no takes messages again. Not inside a call of the user's.
+  void Resume();
   // Did the last write leave bytes behind?
   bool blocked() const { return blocked_; }
   // Writes what is queued (unless `discard_queue`) and a close frame (code 0: an empty one), then closes.
@@ -176,6 +180,7 @@ class Channel final : public std::enable_shared_from_this<Channel>, public Loop:
   ExchangePtr NewExchange();
   void OnAhead();
   void OnWebSocketBytes(char* data, std::size_t size);
+  void HoldBack(char* data, std::size_t size);
   void OnEnd(bool clean);
   void OnAnswer(const http::Response& response, bool close);
   void AnswerAndClose(std::string bytes);
@@ -190,6 +195,7 @@ class Channel final : public std::enable_shared_from_this<Channel>, public Loop:
   std::unique_ptr<Http> http_;  // null once it is a WebSocket
   websocket::MessageReader reader_;
   WebSocketUser* user_ = nullptr;
+  std::unique_ptr<std::string> held_back_;  // read, but not taken by the user; null: nothing is held back
   std::vector<Bytes> queue_;
   std::size_t written_ = 0;  // of queue_.front()
   std::size_t queued_bytes_ = 0;

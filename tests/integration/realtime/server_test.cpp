@@ -23,6 +23,7 @@ namespace {
 using std::chrono::milliseconds;
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 constexpr const char* kWebSocket = "/socket.io/?EIO=4&transport=websocket";
@@ -45,6 +46,9 @@ class World {
         const std::string* const cookie = handshake.Header("cookie");
         socket.Emit("whence", handshake.address.ToText(), handshake.secure, room != nullptr ? *room : "none",
                     agent != nullptr ? *agent : "none", cookie != nullptr ? *cookie : "none");
+      });
+      nsp.On("stand still", [](hub::Socket&, const hub::Event&) {
+        std::this_thread::sleep_for(SessionWatches::kStandstill + milliseconds(50));
       });
       nsp.OnDisconnect([this](hub::Socket&, socketio::CloseReason reason) { reasons_[static_cast<int>(reason)]++; });
     }
@@ -103,6 +107,62 @@ std::string OpenPolling(RawClient& client) {
 }
 
 std::string WithSid(const std::string& sid) { return std::string(kPolling) + "&sid=" + sid; }
+
+// The client's thread stands still in the handler that this begins.
+void StandStill(World& world, RawClient& client) {
+  const std::uint64_t before = world.server().Sum(&LoopTallies::messages_in);
+  client.SendText("42[\"stand still\"]");
+  EXPECT_TRUE(World::Wait([&] { return world.server().Sum(&LoopTallies::messages_in) > before; }));
+}
+
+TEST(Server, HandlesWhatCameDuringAStandstillOnceTheSessionIsKnown) {
+  FakeSessions sessions;
+  sessions.Add("alice");
+  World world({}, &sessions);
+  const std::string cookie = "Cookie: " + FakeSessions::CookieOf("alice") + "\r\n";
+  RawClient poller(world.address());
+  poller.SendGet(kPolling, cookie);
+  const std::string target = WithSid(SidIn(poller.ReadAnswer()->body));
+  poller.SendPost(target, "40");
+  EXPECT_EQ(poller.ReadAnswer()->body, "ok");
+  poller.SendGet(target);
+  EXPECT_THAT(poller.ReadAnswer()->body, StartsWith("40{"));
+  RawClient client = world.Connect(cookie);
+  for (int round = 0; round < 3; ++round) {
+    StandStill(world, client);
+    client.SendText("42[\"echo\",1]");
+    client.SendText("42[\"echo\",2]");
+    poller.SendPost(target, "42[\"echo\",3]");
+    EXPECT_EQ(client.ReadText(), "42[\"echo\",1]");
+    EXPECT_EQ(client.ReadText(), "42[\"echo\",2]");
+    EXPECT_EQ(poller.ReadAnswer()->body, "ok");
+    poller.SendGet(target);
+    EXPECT_EQ(poller.ReadAnswer()->body, "42[\"echo\",3]");
+  }
+  EXPECT_GE(world.server().Sum(&LoopTallies::standstills), 3u);
+}
+
+TEST(Server, HandlesNothingOfASessionThatEndedDuringAStandstill) {
+  FakeSessions sessions;
+  sessions.Add("alice");
+  World world({}, &sessions);
+  const std::string cookie = "Cookie: " + FakeSessions::CookieOf("alice") + "\r\n";
+  RawClient poller(world.address());
+  poller.SendGet(kPolling, cookie);
+  const std::string target = WithSid(SidIn(poller.ReadAnswer()->body));
+  poller.SendPost(target, "40");
+  EXPECT_EQ(poller.ReadAnswer()->body, "ok");
+  RawClient client = world.Connect(cookie);
+  StandStill(world, client);
+  sessions.End("alice");
+  client.SendText("42[\"echo\",1]");
+  poller.SendPost(target, "42[\"echo\",2]");
+  EXPECT_THAT(client.ReadText(), HasSubstr("session:ended"));
+  EXPECT_EQ(client.ReadText(), "41");
+  EXPECT_TRUE(poller.ReadAnswer().has_value()) << "a POST is answered in any case";
+  poller.SendGet(target);
+  EXPECT_THAT(poller.ReadAnswer()->body, Not(HasSubstr("echo")));
+}
 
 TEST(Server, EchoesOverAWebSocket) {
   World world;

@@ -1,4 +1,5 @@
-// The memory of request ids in Redis: how long an id is known, and what happens to a session that is written to very often.
+// The memory of request ids in Redis: how long an id is known, and what happens to a session that is written to very
+// often.
 #include <string>
 #include <vector>
 
@@ -15,8 +16,7 @@ using namespace session;
 
 class Requests : public ::testing::Test {
  protected:
-  Requests()
-      : redis_(SharedRedis()), service_(redis_.store, redis_.executor, SystemClock(), TestSessionOptions()) {
+  Requests() : redis_(SharedRedis()), service_(redis_.store, redis_.executor, SystemClock(), TestSessionOptions()) {
     SharedRedis().Command({"FLUSHALL"});
     redis_.AwaitReady();
     id_ = redis_.Await<SessionResult>([&](auto done) { service_.Create({}, std::move(done)); })->session.id;

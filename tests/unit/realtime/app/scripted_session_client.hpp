@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "sesior/base/check.hpp"
 #include "sesior/session_client/session_client.hpp"
@@ -98,9 +99,9 @@ class ScriptedSessionClient final : public session_client::SessionClient {
     lists.Add(std::move(request), std::move(done));
   }
   std::unique_ptr<session_client::Registration> Watch(session::v1::SessionRef, std::chrono::milliseconds,
-                                                      session_client::OnWatchEvent) override {
-    SESIOR_CHECK(false);
-    return nullptr;
+                                                      session_client::OnWatchEvent on_event) override {
+    watches.push_back(std::move(on_event));
+    return std::make_unique<session_client::Registration>();
   }
   std::unique_ptr<session_client::Registration> Subscribe(std::string, std::string nsp,
                                                           session_client::SubscriptionHandler& handler) override {
@@ -109,6 +110,7 @@ class ScriptedSessionClient final : public session_client::SessionClient {
   }
   bool connected() const override { return true; }
 
+  std::vector<session_client::OnWatchEvent> watches;  // in the order they were asked for
   Calls<session::v1::GetSessionRequest, session::v1::GetSessionResponse> gets;
   Calls<session::v1::UpdateSessionRequest, session::v1::UpdateSessionResponse> updates;
   Calls<broadcast::v1::PublishRequest, broadcast::v1::PublishResponse> publishes;

@@ -1,6 +1,7 @@
 // Fakes for what stands around a hub: a loop with a clock of its own, a bus that comes straight back, a client.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
@@ -44,12 +45,15 @@ class FakeLoop final : public Loop {
     Run();
     while (!timers_.empty() && timers_.begin()->first.first <= until) {
       auto due = timers_.extract(timers_.begin());
-      now_ = due.key().first;
+      now_ = std::max(now_, due.key().first);
       std::move(due.mapped())();
       Run();
     }
-    now_ = until;
+    now_ = std::max(now_, until);
   }
+
+  // Time passes, and the loop does not run: what is due comes late.
+  void StandStill(std::chrono::milliseconds time) { now_ += time; }
 
   std::size_t timer_count() const { return timers_.size(); }
 

@@ -151,7 +151,6 @@ class EngineSession {
   void ForgetCandidate();
   void DropCandidate();
   std::string TakePayload();
-  std::string TakeLastPayload();
   void AnswerWaitingPoll(std::string payload);
   void End(CloseReason reason, std::string_view last_packet);
   void Rearm();
