@@ -167,8 +167,10 @@ absl::StatusOr<config::Flags::Action> LoadConfig(int argc, const char* const* ar
                       "Keeps sessions in Redis and passes on broadcasts, over gRPC.");
   flags.Add("listen", &config.listen, "gRPC address, host:port; on loopback; port 0: any free one");
   flags.Add("ops-listen", &config.ops_listen, "address of /metrics, /livez and /readyz");
-  flags.AddSecret("redis-url", &raw.redis_url,
-                  "redis://[[user]:password@]host[:port][/database] or unix:///path[?db=N]");
+  flags.AddSecret(
+      "redis-url", &raw.redis_url,
+      "redis://[[user]:password@]host[:port][/database], unix:///path[?db=N], or "
+      "redis-sentinel://[[user]:password@]host[:port],.../primary[/database]: the primary that Sentinels name");
   flags.Add("redis-timeout", &raw.redis_timeout, "a connection that answers nothing for so long is given up",
             {100ms, 60s});
   flags.Add("redis-key-prefix", &config.store.key_prefix, "connect-redis's `prefix`");

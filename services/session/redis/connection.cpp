@@ -18,18 +18,39 @@ namespace sesior::session::redis {
 namespace {
 
 constexpr std::chrono::milliseconds kTick{100};
+constexpr int kSentinelPort = 26379;
 
 // The steps between "connected" and "ready", in their order. All are sent at once.
 enum Step { kAuth, kSelect, kName, kId, kServer, kReplication };
 
 absl::Status BadUrl(std::string_view why) {
   return absl::InvalidArgumentError(
-      absl::StrCat(ToAbsl(why), " (want redis://[[user]:password@]host[:port][/database] or unix:///path[?db=N])"));
+      absl::StrCat(ToAbsl(why),
+                   " (want redis://[[user]:password@]host[:port][/database], unix:///path[?db=N] or "
+                   "redis-sentinel://[[user]:password@]host[:port],.../primary[/database])"));
 }
 
 bool ParseNumber(std::string_view text, int max, int& out) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
   return error == std::errc() && end == text.data() + text.size() && out >= 0 && out <= max;
+}
+
+// "host[:port]" or "[address]:port"; what is wrong, or null.
+const char* ParseHostPort(std::string_view text, HostPort& out) {
+  std::size_t port_colon = text.rfind(':');
+  if (text.starts_with("[")) {
+    const std::size_t close = text.find(']');
+    if (close == std::string_view::npos) return "bad host";
+    out.host = std::string(text.substr(1, close - 1));
+    port_colon = text.find(':', close);
+  } else {
+    out.host = std::string(text.substr(0, port_colon));
+  }
+  if (port_colon != std::string_view::npos &&
+      (!ParseNumber(text.substr(port_colon + 1), 65535, out.port) || out.port == 0)) {
+    return "bad port";
+  }
+  return out.host.empty() ? "no host" : nullptr;
 }
 
 std::string PercentDecoded(std::string_view text) {
@@ -73,14 +94,23 @@ absl::StatusOr<Address> ParseRedisUrl(std::string_view url) {
     }
     return address;
   }
-  if (!url.starts_with("redis://")) return BadUrl("no Redis address");
-  url.remove_prefix(8);
-  if (const std::size_t slash = url.find('/', url.rfind('@') == std::string_view::npos ? 0 : url.rfind('@'));
+  const bool by_sentinels = url.starts_with("redis-sentinel://");
+  if (!by_sentinels && !url.starts_with("redis://")) return BadUrl("no Redis address");
+  url.remove_prefix(url.find("//") + 2);
+  const std::size_t last_at = url.rfind('@');
+  std::string_view path;
+  if (const std::size_t slash = url.find('/', last_at == std::string_view::npos ? 0 : last_at);
       slash != std::string_view::npos) {
-    const std::string_view database = url.substr(slash + 1);
-    if (!database.empty() && !ParseNumber(database, 1 << 20, address.database)) return BadUrl("bad database number");
+    path = url.substr(slash + 1);
     url = url.substr(0, slash);
   }
+  if (by_sentinels) {
+    const std::size_t slash = path.find('/');
+    address.primary = std::string(path.substr(0, slash));
+    if (address.primary.empty()) return BadUrl("no name of the primary");
+    path = slash == std::string_view::npos ? std::string_view() : path.substr(slash + 1);
+  }
+  if (!path.empty() && !ParseNumber(path, 1 << 20, address.database)) return BadUrl("bad database number");
   if (const std::size_t at = url.rfind('@'); at != std::string_view::npos) {
     const std::string_view login = url.substr(0, at);
     const std::size_t colon = login.find(':');
@@ -89,20 +119,18 @@ absl::StatusOr<Address> ParseRedisUrl(std::string_view url) {
     address.password = PercentDecoded(login.substr(colon + 1));
     url.remove_prefix(at + 1);
   }
-  std::size_t port_colon = url.rfind(':');
-  if (url.starts_with("[")) {
-    const std::size_t close = url.find(']');
-    if (close == std::string_view::npos) return BadUrl("bad host");
-    address.host = std::string(url.substr(1, close - 1));
-    port_colon = url.find(':', close);
-  } else {
-    address.host = std::string(url.substr(0, port_colon));
+  while (by_sentinels) {
+    const std::size_t comma = url.find(',');
+    HostPort one{{}, kSentinelPort};
+    if (const char* problem = ParseHostPort(url.substr(0, comma), one)) return BadUrl(problem);
+    address.sentinels.push_back(std::move(one));
+    if (comma == std::string_view::npos) return address;
+    url.remove_prefix(comma + 1);
   }
-  if (port_colon != std::string_view::npos &&
-      (!ParseNumber(url.substr(port_colon + 1), 65535, address.port) || address.port == 0)) {
-    return BadUrl("bad port");
-  }
-  if (address.host.empty()) return BadUrl("no host");
+  HostPort one{{}, address.port};
+  if (const char* problem = ParseHostPort(url, one)) return BadUrl(problem);
+  address.host = std::move(one.host);
+  address.port = one.port;
   return address;
 }
 
@@ -113,7 +141,12 @@ Connection::Connection(asio::io_context& io, ConnectionOptions options, Events e
       backoff_(options_.backoff),
       resolver_(io),
       retry_timer_(io),
-      tick_timer_(io) {}
+      tick_timer_(io) {
+  if (options_.address.sentinels.empty()) return;
+  sentinels_ = std::make_unique<Sentinels>(io, options_.address.sentinels, options_.address.primary, [this] {
+    Drop(absl::UnavailableError("the Sentinels have another primary now"));
+  });
+}
 
 Connection::~Connection() {
   stopping_ = true;
@@ -147,18 +180,27 @@ void Connection::Open() {
   opened_ = std::chrono::steady_clock::now();
   const Address& address = options_.address;
   if (!address.unix_path.empty()) return Adopt(redisAsyncConnectUnix(address.unix_path.c_str()));
+  if (sentinels_ == nullptr) return Resolve(address.host, address.port);
+  sentinels_->Ask([this](const absl::StatusOr<HostPort>& primary) {
+    if (!primary.ok()) return Failed(primary.status(), false);
+    opened_ = std::chrono::steady_clock::now();
+    Resolve(primary->host, primary->port);
+  });
+}
+
+void Connection::Resolve(const std::string& host, int port) {
   asio::error_code not_numeric;
-  asio::ip::make_address(address.host, not_numeric);
-  if (!not_numeric) return OpenTo(address.host, address.port);
+  asio::ip::make_address(host, not_numeric);
+  if (!not_numeric) return OpenTo(host, port);
   // hiredis would resolve the name on this thread and block it.
   resolver_.async_resolve(
-      address.host, "", [this, alive = alive_](std::error_code error, asio::ip::tcp::resolver::results_type results) {
+      host, "", [this, alive = alive_, port](std::error_code error, asio::ip::tcp::resolver::results_type results) {
         if (!*alive) return;
         if (error || results.empty()) {
           return Failed(absl::UnavailableError(absl::StrCat("cannot resolve the host of Redis: ", error.message())),
                         false);
         }
-        OpenTo(results.begin()->endpoint().address().to_string(), options_.address.port);
+        OpenTo(results.begin()->endpoint().address().to_string(), port);
       });
 }
 

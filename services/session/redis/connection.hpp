@@ -1,9 +1,9 @@
 // Connection: one connection to Redis that comes back by itself.
-// It connects (address resolved without blocking), authenticates, selects the database, makes sure that the other side
-// is a writable primary and no cluster, and says on_ready; when it is lost it says on_lost and tries again after a
-// jittered wait. Commands sent in one turn of the loop leave in one write.
-// Threading: confined to the io_context's thread. Shutdown: the destructor fails what is pending (null reply) and calls
-// neither on_ready nor on_lost.
+// It connects (address resolved without blocking, or told by Sentinels), authenticates, selects the database, makes
+// sure that the other side is a writable primary and no cluster, and says on_ready; when it is lost it says on_lost and
+// tries again after a jittered wait. Commands sent in one turn of the loop leave in one write. Threading: confined to
+// the io_context's thread. Shutdown: the destructor fails what is pending (null reply) and calls neither on_ready nor
+// on_lost.
 #pragma once
 
 #include <hiredis/async.h>
@@ -18,9 +18,11 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "services/session/redis/sentinels.hpp"
 #include "sesior/base/backoff.hpp"
 
 namespace sesior::session::redis {
@@ -32,9 +34,13 @@ struct Address {
   std::string user;      // empty: the default user
   std::string password;  // empty: no AUTH
   int database = 0;
+  // Not empty: host and port are theirs to tell, of the primary that they know by `primary`.
+  std::vector<HostPort> sentinels = {};
+  std::string primary = {};
 };
-// redis://[[user]:password@]host[:port][/database] or unix:///path[?db=N]. kInvalidArgument says what is wrong, without
-// repeating the password.
+// redis://[[user]:password@]host[:port][/database], unix:///path[?db=N], or
+// redis-sentinel://[[user]:password@]host[:port][,host[:port]...]/primary[/database]; the login is Redis's.
+// kInvalidArgument says what is wrong, without repeating the password.
 absl::StatusOr<Address> ParseRedisUrl(std::string_view url);
 
 struct ConnectionOptions {
@@ -83,6 +89,7 @@ class Connection {
 
  private:
   void Open();
+  void Resolve(const std::string& host, int port);
   void OpenTo(const std::string& host, int port);
   void Adopt(redisAsyncContext* context);
   void OnConnected(int status);
@@ -100,6 +107,7 @@ class Connection {
   asio::ip::tcp::resolver resolver_;
   asio::steady_timer retry_timer_;
   asio::steady_timer tick_timer_;
+  std::unique_ptr<Sentinels> sentinels_;  // null: the address is fixed
   redisAsyncContext* context_ = nullptr;
   bool ready_ = false;
   bool fatal_ = false;

@@ -25,10 +25,41 @@ TEST(RedisUrl, IsReadInAllItsForms) {
   EXPECT_EQ(local.database, 2);
 }
 
+TEST(RedisUrl, NamesSentinels) {
+  const Address one = *ParseRedisUrl("redis-sentinel://s1/mine");
+  EXPECT_EQ(one.sentinels, (std::vector<HostPort>{{"s1", 26379}}));
+  EXPECT_EQ(one.primary, "mine");
+  EXPECT_EQ(one.database, 0);
+  const Address all = *ParseRedisUrl("redis-sentinel://u:p%40@s1:1,[::1]:2,s3/mine/4");
+  EXPECT_EQ(all.sentinels, (std::vector<HostPort>{{"s1", 1}, {"::1", 2}, {"s3", 26379}}));
+  EXPECT_EQ(all.user, "u");
+  EXPECT_EQ(all.password, "p@");
+  EXPECT_EQ(all.database, 4);
+  EXPECT_TRUE(ParseRedisUrl("redis://h")->sentinels.empty());
+}
+
 TEST(RedisUrl, IsRefusedWithoutRepeatingThePassword) {
-  for (const char* bad :
-       {"", "localhost:6379", "rediss://h", "redis://", "redis://:1", "redis://h:0", "redis://h:x", "redis://h:70000",
-        "redis://h/x", "redis://hunter2@h", "unix://relative", "unix:///s?x=1", "redis://u:hunter2@h:x"}) {
+  for (const char* bad : {
+           "",
+           "localhost:6379",
+           "rediss://h",
+           "redis://",
+           "redis://:1",
+           "redis://h:0",
+           "redis://h:x",
+           "redis://h:70000",
+           "redis://h/x",
+           "redis://hunter2@h",
+           "unix://relative",
+           "unix:///s?x=1",
+           "redis://u:hunter2@h:x",
+           "redis-sentinel://h",
+           "redis-sentinel://h/",
+           "redis-sentinel:///mine",
+           "redis-sentinel://h,/mine",
+           "redis-sentinel://h:x/mine",
+           "redis-sentinel://u:hunter2@h/mine/x",
+       }) {
     const auto address = ParseRedisUrl(bad);
     EXPECT_EQ(address.status().code(), absl::StatusCode::kInvalidArgument) << bad;
     EXPECT_EQ(std::string(address.status().message()).find("hunter2"), std::string::npos) << bad;
