@@ -6,9 +6,11 @@ import { dirname, extname, join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
+import { ExpressApp } from '../interop/support/express.mjs';
 import { Person, launch } from './support/chromium.mjs';
+import { request } from './support/http.mjs';
 import { fresh } from './support/peer.mjs';
-import { System } from './support/system.mjs';
+import { System, onlySesior } from './support/system.mjs';
 import { until } from './support/wait.mjs';
 
 const pageFolder = join(dirname(fileURLToPath(import.meta.url)), '../../services/web/public');
@@ -71,6 +73,34 @@ test('two people on two replicas see each other, rename, reload, and survive a r
   await ann.shot('5-after-restart');
   await bob.page.reload();
   await bob.signedOut();
+});
+
+test('what an Express application does to the session shows in all its tabs at once', { ...onlySesior, timeout: 60_000 }, async () => {
+  const app = await ExpressApp.start(system);
+  try {
+    const [ann, bob] = [await Person.open(browser, pageOf(1)), await Person.open(browser, pageOf(2))];
+    const [before, changed, ofBob] = [fresh(), fresh('by Express'), fresh()];
+    await ann.register(before);
+    await bob.register(ofBob);
+    const tab = await ann.tab(pageOf(2));
+    await tab.named(before);
+    await tab.live(2);
+    const cookie = (await ann.context.cookies()).find(({ name }) => name === 'connect.sid');
+    const express = (path, json) => request(app.url + path, { method: 'POST', cookie: `${cookie.name}=${cookie.value}`, json });
+
+    assert.equal((await express('/session', { userName: changed })).json.userName, changed);
+    await ann.named(changed);
+    await ann.news(`${before} was changed to ${changed}`);
+    await tab.named(changed);
+    await bob.named(ofBob);
+
+    assert.equal((await express('/destroy')).status, 200);
+    await ann.signedOut();
+    await tab.signedOut();
+    await bob.live(2);
+  } finally {
+    await app.stop();
+  }
 });
 
 describe('the page', () => {

@@ -36,6 +36,15 @@ export class Person {
     return person;
   }
 
+  // One more tab of the same browser.
+  async tab(url) {
+    const tab = new Person();
+    tab.context = this.context;
+    tab.page = await this.context.newPage();
+    await tab.page.goto(url);
+    return tab;
+  }
+
   shot(name, options = {}) {
     return this.page.screenshot({ path: join(artifacts, `${name}.png`), ...options });
   }
