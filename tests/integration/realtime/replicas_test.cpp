@@ -261,6 +261,8 @@ TEST_F(Replicas, CloseRelaysInADrainAsTheirOwnClients) {
   client.SendText("2probe");
   EXPECT_EQ(client.ReadText(), "3probe");
   client.SendText("5");
+  client.SendText("42[\"echo\",1]");  // the owner has completed the upgrade when it answers
+  EXPECT_EQ(client.ReadText(), "42[\"echo\",1]");
   all_[1]->server().Drain(std::chrono::steady_clock::now() + std::chrono::minutes(1));
   EXPECT_TRUE(client.WaitClosed());
   EXPECT_EQ(all_[1]->Sum(&LoopTallies::drain_closed), 1u);
