@@ -211,6 +211,12 @@ absl::StatusOr<config::Flags::Action> LoadConfig(int argc, const char* const* ar
             {100ms, 60s});
   flags.Add("expiry-sweep", &config.expiry_sweep.interval,
             "sessions whose time is up are noticed at the latest so long after it", {100ms, 60s});
+  flags.Add("history-window", &config.history.window,
+            "how long broadcasts are kept for those who missed them; the same on all replicas", {1s, 24h});
+  flags.Add("history-entries", &config.history.entries, "broadcasts kept at most, for each namespace",
+            {1'000, 10'000'000});
+  flags.Add("history-bytes", &config.history.bytes, "bytes of them kept at most, for each namespace",
+            {4 << 20, std::int64_t{16} << 30});
   flags.Add("change-feed", &raw.change_feed,
             "tracking: Redis tells of changes by others; hints: for servers that refuse CLIENT TRACKING, see "
             "--recheck-interval");

@@ -34,6 +34,7 @@ struct Config {
   SessionOptions sessions;
   redis::ConnectionOptions redis;
   redis::StoreOptions store;
+  redis::HistoryLimits history;  // of broadcasts, for each namespace; the same on all replicas
 };
 
 // kInvalidArgument with every problem, one a line. kExit: --help and the like were answered.

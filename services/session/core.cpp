@@ -31,6 +31,7 @@ std::string Text(const absl::Status& status) { return std::string(status.message
 Core::Core(const Config& config, Metrics& metrics)
     : lease_sweep_(config.lease_sweep),
       metrics_(metrics),
+      scripts_(config.history),
       client_(io_, {.connection = Named(config.redis, "sesior-session"), .max_pending = 100'000}, scripts_,
               {.on_up =
                    [this](const redis::ServerInfo&) {

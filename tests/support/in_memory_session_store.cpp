@@ -113,8 +113,21 @@ void InMemorySessionStore::ApplyMoves(const std::vector<ClaimMove>& moves) {
 
 void InMemorySessionStore::Announce(const StoreEffects& effects, StoreReply& reply) {
   if (!effects.announcement || effects.announcement->only_if_online) return;
-  published.push_back(effects.announcement->payload);
-  reply.position = {effects.announcement->name_space, "memory", ++offsets_[effects.announcement->name_space]};
+  const session::StoreAnnouncement& announcement = *effects.announcement;
+  published.push_back(announcement.payload);
+  reply.position =
+      announcement.is_volatile ? Head(announcement.name_space) : Number(announcement.name_space, announcement.payload);
+}
+
+session::StorePosition InMemorySessionStore::Number(const std::string& name_space, const std::string& payload) {
+  std::vector<session::StoredBroadcast>& all = broadcasts[name_space];
+  all.push_back({.epoch = epoch, .offset = all.size() + 1, .payload = payload});
+  return Head(name_space);
+}
+
+session::StorePosition InMemorySessionStore::Head(const std::string& name_space) {
+  const std::vector<session::StoredBroadcast>& all = broadcasts[name_space];
+  return {name_space, all.empty() ? epoch : all.back().epoch, all.size()};
 }
 
 void InMemorySessionStore::Bury(const SessionId& id, int reason, const std::string& request_id) {
@@ -364,7 +377,7 @@ void InMemorySessionStore::EndUser(session::StoreEndUser end, Done<int> done) {
 }
 
 void InMemorySessionStore::Publish(std::string name_space, std::string payload, std::string request_id,
-                                   Done<StoreReply> done) {
+                                   bool is_volatile, Done<StoreReply> done) {
   StoreReply reply;
   if (outage.ok()) {
     const std::string key = name_space + " " + request_id;
@@ -372,18 +385,41 @@ void InMemorySessionStore::Publish(std::string name_space, std::string payload, 
       reply.outcome = StoreOutcome::kReplay;
       reply.position = published_requests_[key];
     } else {
+      reply.position = is_volatile ? Head(name_space) : Number(name_space, payload);
       published.push_back(std::move(payload));
-      reply.position = {name_space, "memory", ++offsets_[name_space]};
       if (!request_id.empty()) published_requests_[key] = reply.position;
     }
   }
   Answer(std::move(done), std::move(reply));
 }
 
+void InMemorySessionStore::ReadHistory(session::StorePosition after, int limit, Done<session::StoreHistory> done) {
+  const std::vector<session::StoredBroadcast>& all = broadcasts[after.name_space];
+  session::StoreHistory history;
+  history.head = Head(after.name_space);
+  history.from = after.offset + 1;
+  if (after.epoch.empty()) {
+    history.from = std::min<std::uint64_t>(kept_from, all.size() + 1);
+  } else if (after.offset > all.size() || (after.offset > 0 && all[after.offset - 1].epoch != after.epoch)) {
+    history.found = false;
+    history.from = 1;
+    for (const session::StoredBroadcast& stored : all) {
+      if (stored.epoch == after.epoch) history.from = stored.offset + 1;
+    }
+  }
+  for (std::uint64_t i = std::max(history.from, kept_from); i <= all.size() && limit > 0; ++i, --limit) {
+    history.broadcasts.push_back(all[i - 1]);
+  }
+  executor_.Post([this, done = std::move(done), history = std::move(history)]() mutable {
+    if (!outage.ok()) return std::move(done)(outage);
+    std::move(done)(std::move(history));
+  });
+}
+
 void InMemorySessionStore::Positions(std::vector<std::string> name_spaces,
                                      Done<std::vector<session::StorePosition>> done) {
   std::vector<session::StorePosition> positions;
-  for (const std::string& name : name_spaces) positions.push_back({name, "memory", offsets_[name]});
+  for (const std::string& name : name_spaces) positions.push_back(Head(name));
   executor_.Post([this, done = std::move(done), positions = std::move(positions)]() mutable {
     if (!outage.ok()) return std::move(done)(outage);
     std::move(done)(std::move(positions));

@@ -31,8 +31,9 @@ class InMemorySessionStore final : public session::SessionStore {
                Done<session::StoreReply> done) override;
   void ListUser(std::string user_id, Done<std::vector<session::UserSession>> done) override;
   void EndUser(session::StoreEndUser end, Done<int> done) override;
-  void Publish(std::string name_space, std::string payload, std::string request_id,
+  void Publish(std::string name_space, std::string payload, std::string request_id, bool is_volatile,
                Done<session::StoreReply> done) override;
+  void ReadHistory(session::StorePosition after, int limit, Done<session::StoreHistory> done) override;
   void Positions(std::vector<std::string> name_spaces, Done<std::vector<session::StorePosition>> done) override;
 
   // Behind the service's back.
@@ -42,6 +43,10 @@ class InMemorySessionStore final : public session::SessionStore {
   };
   std::map<std::string, Value> records;
   std::vector<std::string> published;
+  // Every broadcast ever numbered, by namespace; the history keeps those from `kept_from` on. `epoch`: the next one's.
+  std::map<std::string, std::vector<session::StoredBroadcast>> broadcasts;
+  std::uint64_t kept_from = 1;
+  std::string epoch = "memory";
   // While set, every call ends with it.
   absl::Status outage;
   // Told of what a change feed tells, at the moment of the change; `hint`: a message of kChangeChannel, else empty.
@@ -81,6 +86,8 @@ class InMemorySessionStore final : public session::SessionStore {
   bool CheckMoves(const std::vector<session::ClaimMove>& moves, session::StoreReply& reply);
   void ApplyMoves(const std::vector<session::ClaimMove>& moves);
   void Announce(const session::StoreEffects& effects, session::StoreReply& reply);
+  session::StorePosition Number(const std::string& name_space, const std::string& payload);
+  session::StorePosition Head(const std::string& name_space);
   void Bury(const SessionId& id, int reason, const std::string& request_id);
   // The ids of a user's live sessions, oldest first.
   std::vector<SessionId> SessionsOf(const std::string& user_id);
@@ -99,7 +106,6 @@ class InMemorySessionStore final : public session::SessionStore {
   std::map<std::string, Tomb> tombs_;
   std::map<std::string, std::string> claims_;           // "<namespace>:<value>"
   std::map<std::string, std::int64_t> revoked_before_;  // by user
-  std::map<std::string, std::uint64_t> offsets_;
   std::map<std::string, session::StorePosition> published_requests_;
 };
 

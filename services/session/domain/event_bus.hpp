@@ -12,7 +12,9 @@ namespace sesior::session {
 // Every change of a session by one of our steps: "up <id> <revision>", "end <id> <reason>", "tt <id> <ttl ms>"; and
 // "gone <id>": found to have been deleted by somebody else.
 inline constexpr char kChangeChannel[] = "sesior:ev";
-// A namespace's broadcasts: "<epoch> <offset>\n" and a serialized Broadcast.
+// A namespace's broadcasts: "<epoch> <offset>\n" and a serialized Broadcast; volatile ones, which have no number, with
+// kVolatileEpoch and 0.
+inline constexpr char kVolatileEpoch[] = "v";
 std::string BroadcastChannel(std::string_view name_space);
 
 class EventBus {

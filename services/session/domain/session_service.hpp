@@ -99,6 +99,7 @@ struct Announcement {
   std::string name_space;
   bool only_if_online = false;
   std::function<std::string(const Substitutions&)> payload;
+  bool is_volatile = false;
 };
 
 // What only Express says of its sessions; sesior.session.v1.ExpressWrite has the rules.

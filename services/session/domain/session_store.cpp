@@ -77,4 +77,9 @@ Device DecodeDevice(std::string_view text) {
   return device;
 }
 
+std::optional<std::uint64_t> MissingIn(const StoreHistory& history) {
+  const std::uint64_t next = history.broadcasts.empty() ? history.head.offset + 1 : history.broadcasts.front().offset;
+  return history.from < next ? std::optional(next - 1) : std::nullopt;
+}
+
 }  // namespace sesior::session

@@ -99,6 +99,26 @@ struct StorePosition {
   std::uint64_t offset = 0;
 };
 
+struct StoredBroadcast {
+  std::string epoch;
+  std::uint64_t offset = 0;
+  std::string payload;
+};
+
+// A page of a namespace's history.
+struct StoreHistory {
+  StorePosition head;
+  // False: the position read behind stands for nothing that this store has sent, so what came between it and `from` is
+  // not known (a failover went back, or the counters are gone).
+  bool found = true;
+  // Where it reads from. What is missing between it and the first broadcast, or the head when there is none, is not
+  // kept any more.
+  std::uint64_t from = 0;
+  std::vector<StoredBroadcast> broadcasts;  // one after the other, none left out
+};
+// The last number that is not kept any more of those from `from` on; nothing: none is missing.
+std::optional<std::uint64_t> MissingIn(const StoreHistory& history);
+
 struct StoreReply {
   StoreOutcome outcome = StoreOutcome::kOk;
   StoredSession session;
@@ -123,6 +143,7 @@ struct StoreAnnouncement {
   std::string name_space;
   std::string payload;  // a serialized sesior.broadcast.v1.Broadcast
   bool only_if_online = false;
+  bool is_volatile = false;
 };
 
 struct StorePresenceChange {
@@ -205,9 +226,14 @@ class SessionStore {
   virtual void ListUser(std::string user_id, Done<std::vector<UserSession>> done) = 0;
   // Destroys all of them but the spared one, a hundred a step; how many it were. After an error some may be left.
   virtual void EndUser(StoreEndUser end, Done<int> done) = 0;
-  // Sends a broadcast on its own; kOk or kReplay, both with `position`.
-  virtual void Publish(std::string name_space, std::string payload, std::string request_id, Done<StoreReply> done) = 0;
-  // Where the namespaces stand, in their order.
+  // Sends a broadcast on its own and keeps it in the history; kOk or kReplay, both with `position`. A volatile one gets
+  // no number and is not kept: `position` is where the namespace stands.
+  virtual void Publish(std::string name_space, std::string payload, std::string request_id, bool is_volatile,
+                       Done<StoreReply> done) = 0;
+  // What was sent behind `after` (empty epoch: the oldest that is kept), at most `limit` (1 or more) and about a MiB of
+  // it; fewer broadcasts than up to the head: there are more pages.
+  virtual void ReadHistory(StorePosition after, int limit, Done<StoreHistory> done) = 0;
+  // Where the namespaces stand, in their order; the epoch is that of the newest broadcast.
   virtual void Positions(std::vector<std::string> name_spaces, Done<std::vector<StorePosition>> done) = 0;
 };
 

@@ -133,7 +133,7 @@ StoreEffects SessionService::Write::Effects(ClaimPlan plan, const Device& device
                                  previous_[i] ? JsonString(*previous_[i]) : std::string("null"));
     }
     effects.announcement = StoreAnnouncement{announcement_->name_space, announcement_->payload(substitutions),
-                                             announcement_->only_if_online};
+                                             announcement_->only_if_online, announcement_->is_volatile};
   }
   return effects;
 }

@@ -28,7 +28,9 @@ void AddAnnouncement(Arguments& arguments, std::optional<StoreAnnouncement>& ann
     arguments.Add("0");
     return;
   }
-  arguments.Add("1").Add(std::move(announcement->name_space)).Add(std::move(announcement->payload));
+  arguments.Add(announcement->is_volatile ? "2" : "1")
+      .Add(std::move(announcement->name_space))
+      .Add(std::move(announcement->payload));
   arguments.Add(announcement->only_if_online ? "1" : "0");
 }
 
@@ -286,12 +288,13 @@ void RedisSessionStore::EndSomeOfUser(StoreEndUser end, int ended, Done<int> don
               });
 }
 
-void RedisSessionStore::Publish(std::string name_space, std::string payload, std::string request_id,
+void RedisSessionStore::Publish(std::string name_space, std::string payload, std::string request_id, bool is_volatile,
                                 Done<StoreReply> done) {
   Arguments arguments;
   const bool remembered = !request_id.empty();
   if (remembered) arguments.Add(absl::StrCat("sesior:pub:{", name_space, "}:", request_id));
   arguments.Add(name_space).Add(std::move(payload)).Add(clock_.WallMillis()).Add(client_.server().master_replid);
+  arguments.Add(is_volatile ? "1" : "0");
   client_.Run(ScriptId::kPublish, remembered ? 1 : 0, std::move(arguments),
               [done = std::move(done), name_space = std::move(name_space)](absl::StatusOr<Reply> reply) mutable {
                 if (!reply.ok()) return std::move(done)(reply.status());
@@ -304,6 +307,33 @@ void RedisSessionStore::Publish(std::string name_space, std::string payload, std
                 result.position.epoch = std::string(text.substr(0, blank));
                 (void)absl::SimpleAtoi(ToAbsl(text.substr(blank + 1)), &result.position.offset);
                 std::move(done)(std::move(result));
+              });
+}
+
+void RedisSessionStore::ReadHistory(StorePosition after, int limit, Done<StoreHistory> done) {
+  Arguments arguments;
+  arguments.Add(after.name_space).Add(std::move(after.epoch)).Add(static_cast<std::int64_t>(after.offset));
+  arguments.Add(std::int64_t{limit}).Add(client_.server().master_replid);
+  client_.Run(ScriptId::kHistory, 0, std::move(arguments),
+              [done = std::move(done), name_space = std::move(after.name_space)](absl::StatusOr<Reply> reply) mutable {
+                if (!reply.ok()) return std::move(done)(reply.status());
+                constexpr std::size_t kHead = 4;
+                constexpr std::size_t kValues = 3;
+                if (reply->size() < kHead) return std::move(done)(absl::InternalError("history script: bad answer"));
+                StoreHistory history;
+                history.head = {.name_space = std::move(name_space),
+                                .epoch = std::string((*reply)[0].text()),
+                                .offset = static_cast<std::uint64_t>((*reply)[1].number())};
+                history.found = (*reply)[2].text() == "1";
+                history.from = static_cast<std::uint64_t>((*reply)[3].number());
+                history.broadcasts.resize((reply->size() - kHead) / kValues);
+                for (std::size_t i = 0; i < history.broadcasts.size(); ++i) {
+                  const auto at = [&](std::size_t value) { return (*reply)[kHead + i * kValues + value]; };
+                  history.broadcasts[i] = {.epoch = std::string(at(0).text()),
+                                           .offset = static_cast<std::uint64_t>(at(1).number()),
+                                           .payload = std::string(at(2).text())};
+                }
+                std::move(done)(std::move(history));
               });
 }
 
@@ -328,20 +358,22 @@ void RedisSessionStore::Positions(std::vector<std::string> name_spaces, Done<std
   for (std::size_t i = 0; i < name_spaces.size(); ++i) {
     gathering->positions[i].name_space = name_spaces[i];
     Arguments arguments;
-    arguments.Add("HMGET").Add(absl::StrCat("sesior:seq:{", name_spaces[i], "}")).Add("n").Add("c");
-    client_.Command(std::move(arguments),
-                    [gathering, i, replid = client_.server().master_replid](absl::StatusOr<Reply> reply) {
-                      if (!reply.ok()) {
-                        gathering->status = reply.status();
-                      } else if (reply->size() == 2) {
-                        StorePosition& position = gathering->positions[i];
-                        position.offset = static_cast<std::uint64_t>((*reply)[0].number());
-                        position.epoch = absl::StrCat(replid, "-", ToAbsl((*reply)[1].text()));
-                      }
-                      if (++gathering->answered < gathering->positions.size()) return;
-                      if (!gathering->status.ok()) return std::move(gathering->done)(gathering->status);
-                      std::move(gathering->done)(std::move(gathering->positions));
-                    });
+    arguments.Add("HMGET").Add(absl::StrCat("sesior:seq:{", name_spaces[i], "}")).Add("n").Add("e");
+    client_.Command(
+        std::move(arguments), [gathering, i, replid = client_.server().master_replid](absl::StatusOr<Reply> reply) {
+          if (!reply.ok()) {
+            gathering->status = reply.status();
+          } else if (reply->size() == 2) {
+            StorePosition& position = gathering->positions[i];
+            position.offset = static_cast<std::uint64_t>((*reply)[0].number());
+            const std::string_view epochs = (*reply)[1].text();  // see common.lua
+            const std::size_t newest = epochs.rfind(' ');
+            position.epoch = newest == std::string_view::npos ? replid + "-" : std::string(epochs.substr(newest + 1));
+          }
+          if (++gathering->answered < gathering->positions.size()) return;
+          if (!gathering->status.ok()) return std::move(gathering->done)(gathering->status);
+          std::move(gathering->done)(std::move(gathering->positions));
+        });
   }
 }
 

@@ -33,7 +33,9 @@ class RedisSessionStore final : public SessionStore {
   void Destroy(SessionId id, std::string etag, int reason, std::string request_id, Done<StoreReply> done) override;
   void ListUser(std::string user_id, Done<std::vector<UserSession>> done) override;
   void EndUser(StoreEndUser end, Done<int> done) override;
-  void Publish(std::string name_space, std::string payload, std::string request_id, Done<StoreReply> done) override;
+  void Publish(std::string name_space, std::string payload, std::string request_id, bool is_volatile,
+               Done<StoreReply> done) override;
+  void ReadHistory(StorePosition after, int limit, Done<StoreHistory> done) override;
   void Positions(std::vector<std::string> name_spaces, Done<std::vector<StorePosition>> done) override;
 
  private:

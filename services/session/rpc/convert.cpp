@@ -93,6 +93,10 @@ void ToProto(const StorePosition& position, broadcast::v1::Position& proto) {
   proto.set_offset(position.offset);
 }
 
+StorePosition FromProto(const broadcast::v1::Position& position) {
+  return {.name_space = position.namespace_(), .epoch = position.epoch(), .offset = position.offset()};
+}
+
 Device FromProto(const session::v1::Device& device) {
   return {.address = device.address(), .user_agent = device.user_agent(), .label = device.label()};
 }
@@ -140,6 +144,7 @@ std::optional<Announcement> FromProto(session::v1::Announcement announcement) {
   Announcement made;
   made.name_space = announcement.broadcast().namespace_();
   made.only_if_online = announcement.only_if_online();
+  made.is_volatile = announcement.broadcast().volatile_();
   made.payload = [broadcast =
                       std::move(*announcement.mutable_broadcast())](const Announcement::Substitutions& substitutions) {
     broadcast::v1::Broadcast filled = broadcast;

@@ -23,6 +23,7 @@ void ToProto(SessionView view, std::int64_t now_ms, session::v1::Session& sessio
 void ToProto(ListedSession listed, std::int64_t now_ms, session::v1::Session& session);
 session::v1::CookieVerdict ToProto(CookieVerdict verdict);
 void ToProto(const StorePosition& position, broadcast::v1::Position& proto);
+StorePosition FromProto(const broadcast::v1::Position& position);
 
 Device FromProto(const session::v1::Device& device);
 SessionRef FromProto(const session::v1::SessionRef& ref);

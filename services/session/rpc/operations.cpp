@@ -326,13 +326,52 @@ void Operations::ExportOne(SessionId id, Done<session::v1::ExportUserResponse> d
 void Operations::Run(broadcast::v1::PublishRequest request, Done<broadcast::v1::PublishResponse> done) {
   if (absl::Status status = CheckBroadcast(request.broadcast()); !status.ok()) return std::move(done)(status);
   store_.Publish(request.broadcast().namespace_(), request.broadcast().SerializeAsString(),
-                 std::move(*request.mutable_request_id()),
+                 std::move(*request.mutable_request_id()), request.broadcast().volatile_(),
                  [done = std::move(done)](absl::StatusOr<StoreReply> reply) mutable {
                    if (!reply.ok()) return std::move(done)(reply.status());
                    broadcast::v1::PublishResponse response;
                    ToProto(reply->position, *response.mutable_position());
                    std::move(done)(std::move(response));
                  });
+}
+
+void Operations::Run(broadcast::v1::ReadHistoryRequest request, Done<broadcast::v1::ReadHistoryResponse> done) {
+  const int limit = request.limit() == 0 ? 100 : request.limit();
+  if (!IsNamespace(request.after().namespace_())) {
+    return std::move(done)(InvalidField("after.namespace", kNamespaceRule));
+  }
+  if (limit < 1 || limit > 1'000) return std::move(done)(InvalidField("limit", "must be 1 to 1,000"));
+  store_.ReadHistory(FromProto(request.after()), limit,
+                     [done = std::move(done)](absl::StatusOr<StoreHistory> history) mutable {
+                       if (!history.ok()) return std::move(done)(history.status());
+                       broadcast::v1::ReadHistoryResponse response;
+                       response.set_complete(history->found && !MissingIn(*history));
+                       ToProto(history->head, *response.mutable_head());
+                       for (StoredBroadcast& stored : history->broadcasts) {
+                         broadcast::v1::Delivery& delivery = *response.add_deliveries();
+                         delivery.set_epoch(std::move(stored.epoch));
+                         delivery.set_offset(stored.offset);
+                         delivery.mutable_broadcast()->ParseFromString(stored.payload);
+                       }
+                       std::move(done)(std::move(response));
+                     });
+}
+
+void Operations::Run(broadcast::v1::GetPositionsRequest request, Done<broadcast::v1::GetPositionsResponse> done) {
+  constexpr int kMaxNamespaces = 1'000;
+  if (request.namespaces_size() > kMaxNamespaces) {
+    return std::move(done)(InvalidField("namespaces", "are more than 1,000"));
+  }
+  for (const std::string& name_space : request.namespaces()) {
+    if (!IsNamespace(name_space)) return std::move(done)(InvalidField("namespaces", kNamespaceRule));
+  }
+  store_.Positions({request.namespaces().begin(), request.namespaces().end()},
+                   [done = std::move(done)](absl::StatusOr<std::vector<StorePosition>> positions) mutable {
+                     if (!positions.ok()) return std::move(done)(positions.status());
+                     broadcast::v1::GetPositionsResponse response;
+                     for (const StorePosition& position : *positions) ToProto(position, *response.add_positions());
+                     std::move(done)(std::move(response));
+                   });
 }
 
 void Operations::Run(presence::v1::KeepLeaseRequest request, Done<presence::v1::KeepLeaseResponse> done) {

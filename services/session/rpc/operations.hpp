@@ -42,6 +42,8 @@ class Operations {
   void ExportOne(SessionId id, Done<session::v1::ExportUserResponse> done);
 
   void Run(broadcast::v1::PublishRequest request, Done<broadcast::v1::PublishResponse> done);
+  void Run(broadcast::v1::ReadHistoryRequest request, Done<broadcast::v1::ReadHistoryResponse> done);
+  void Run(broadcast::v1::GetPositionsRequest request, Done<broadcast::v1::GetPositionsResponse> done);
 
   void Run(presence::v1::KeepLeaseRequest request, Done<presence::v1::KeepLeaseResponse> done);
   void Run(presence::v1::ReleaseLeaseRequest request, Done<presence::v1::ReleaseLeaseResponse> done);

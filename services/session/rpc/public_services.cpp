@@ -354,6 +354,8 @@ grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* BroadcastRpcs::Subs
 void BroadcastRpcs::GoAway() { streams_.GoAway(); }
 
 SESIOR_UNARY(BroadcastRpcs, broadcast::v1, Publish)
+SESIOR_UNARY(BroadcastRpcs, broadcast::v1, ReadHistory)
+SESIOR_UNARY(BroadcastRpcs, broadcast::v1, GetPositions)
 
 // --- Presence
 

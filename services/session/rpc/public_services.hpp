@@ -63,9 +63,12 @@ class SessionRpcs final : public session::v1::SessionService::CallbackService {
 };
 
 // Subscribe is served raw: the bytes of a delivery are the same for every stream and made once.
-class BroadcastRpcs final
-    : public broadcast::v1::BroadcastService::WithRawCallbackMethod_Subscribe<
-          broadcast::v1::BroadcastService::WithCallbackMethod_Publish<broadcast::v1::BroadcastService::Service>> {
+// The other rpcs are as everywhere.
+class BroadcastRpcs final : public broadcast::v1::BroadcastService::WithRawCallbackMethod_Subscribe<
+                                broadcast::v1::BroadcastService::WithCallbackMethod_Publish<
+                                    broadcast::v1::BroadcastService::WithCallbackMethod_ReadHistory<
+                                        broadcast::v1::BroadcastService::WithCallbackMethod_GetPositions<
+                                            broadcast::v1::BroadcastService::Service>>>> {
  public:
   // A subscriber with more than this waiting is ended with RESOURCE_EXHAUSTED and resumes by position.
   static constexpr std::size_t kMaxWaitingBytes = std::size_t{8} << 20;
@@ -76,6 +79,10 @@ class BroadcastRpcs final
 
   grpc::ServerUnaryReactor* Publish(grpc::CallbackServerContext*, const broadcast::v1::PublishRequest*,
                                     broadcast::v1::PublishResponse*) override;
+  grpc::ServerUnaryReactor* ReadHistory(grpc::CallbackServerContext*, const broadcast::v1::ReadHistoryRequest*,
+                                        broadcast::v1::ReadHistoryResponse*) override;
+  grpc::ServerUnaryReactor* GetPositions(grpc::CallbackServerContext*, const broadcast::v1::GetPositionsRequest*,
+                                         broadcast::v1::GetPositionsResponse*) override;
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Subscribe(grpc::CallbackServerContext*) override;
 
  private:

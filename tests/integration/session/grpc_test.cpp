@@ -458,6 +458,46 @@ TEST_F(OverGrpc, PresenceIsOneListForAllReplicas) {
   WaitUntil([&] { return Call(*b_.presence, &Presence::CountOnline, count)->total_count() == 0; });
 }
 
+TEST_F(OverGrpc, TheHistoryOfBroadcastsIsReadOnAnyReplica) {
+  using Broadcasts = broadcast::v1::BroadcastService::Stub;
+  broadcast::v1::PublishRequest publish;
+  std::vector<broadcast::v1::Position> positions;
+  for (const char* args : {R"(["news",1])", R"(["news",2])", R"(["news",3])"}) {
+    *publish.mutable_broadcast() = Event(args);
+    const auto published = Call(*a_.broadcasts, &Broadcasts::Publish, publish);
+    ASSERT_TRUE(published.ok()) << published.status();
+    positions.push_back(published->position());
+  }
+  broadcast::v1::GetPositionsRequest ask;
+  ask.add_namespaces("/");
+  ask.add_namespaces("/none");
+  const auto heads = Call(*b_.broadcasts, &Broadcasts::GetPositions, ask);
+  ASSERT_EQ(heads->positions_size(), 2);
+  EXPECT_EQ(heads->positions(0).offset(), positions[2].offset());
+  EXPECT_EQ(heads->positions(0).epoch(), positions[2].epoch());
+  EXPECT_EQ(heads->positions(1).offset(), 0U);
+  broadcast::v1::ReadHistoryRequest read;
+  *read.mutable_after() = positions[0];
+  read.set_limit(1);
+  auto page = Call(*b_.broadcasts, &Broadcasts::ReadHistory, read);
+  ASSERT_EQ(page->deliveries_size(), 1);
+  EXPECT_EQ(page->deliveries(0).broadcast().packet().args_json(), R"(["news",2])");
+  EXPECT_EQ(page->deliveries(0).offset(), positions[1].offset());
+  EXPECT_EQ(page->head().offset(), positions[2].offset());
+  EXPECT_TRUE(page->complete());
+  redis_.Command({"XTRIM", "sesior:hist:{/}", "MAXLEN", "1"});
+  page = Call(*b_.broadcasts, &Broadcasts::ReadHistory, read);
+  EXPECT_EQ(page->deliveries(0).broadcast().packet().args_json(), R"(["news",3])");
+  EXPECT_FALSE(page->complete());
+  // What is wrong is named.
+  read.set_limit(1001);
+  EXPECT_EQ(DetailsOf(Call(*a_.broadcasts, &Broadcasts::ReadHistory, read).status()).field, "limit");
+  read.mutable_after()->set_namespace_("none");
+  EXPECT_EQ(DetailsOf(Call(*a_.broadcasts, &Broadcasts::ReadHistory, read).status()).field, "after.namespace");
+  ask.add_namespaces("none");
+  EXPECT_EQ(DetailsOf(Call(*a_.broadcasts, &Broadcasts::GetPositions, ask).status()).field, "namespaces");
+}
+
 TEST_F(OverGrpc, StopsWithOpenStreams) {
   grpc::ClientContext context;
   Limit(context);

@@ -218,7 +218,8 @@ TEST(Outage, ChangesTheEpochOfBroadcastsWithEveryNewPrimary) {
   World world(false);
   world.redis.AwaitReady();
   const auto publish = [&] {
-    return world.redis.Await<StoreReply>([&](auto done) { world.redis.store.Publish("/", "x", "", std::move(done)); })
+    return world.redis
+        .Await<StoreReply>([&](auto done) { world.redis.store.Publish("/", "x", "", false, std::move(done)); })
         ->position;
   };
   const StorePosition first = publish();
@@ -244,7 +245,7 @@ TEST(Outage, PublishesOnceForOneRequest) {
   world.redis.AwaitReady();
   const auto publish = [&](std::string request_id) {
     return *world.redis.Await<StoreReply>(
-        [&](auto done) { world.redis.store.Publish("/", "x", std::move(request_id), std::move(done)); });
+        [&](auto done) { world.redis.store.Publish("/", "x", std::move(request_id), false, std::move(done)); });
   };
   const StoreReply first = publish("r1");
   const StoreReply again = publish("r1");

@@ -68,7 +68,7 @@ class Presence : public ::testing::Test {
   }
   // Everything published so far; forgets it.
   std::vector<std::string> Published() {
-    redis_.store.Publish("/", "marker", "", [](auto) {});
+    redis_.store.Publish("/", "marker", "", false, [](auto) {});
     redis_.RunUntil([&] { return !published_.empty() && published_.back() == "marker"; });
     published_.pop_back();
     return std::exchange(published_, {});

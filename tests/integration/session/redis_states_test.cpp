@@ -99,7 +99,8 @@ class RedisStates : public ::testing::Test {
     const std::string list = redis_.Command({"KEYS", "*"});
     for (const absl::string_view key : absl::StrSplit(list, '\n', absl::SkipEmpty())) {
       const std::string name(key);
-      for (const char* kind : {"sess:", "sesior:meta:", "sesior:tomb:", "sesior:claim:", "sesior:seq:", "sesior:on:"}) {
+      for (const char* kind : {"sess:", "sesior:meta:", "sesior:tomb:", "sesior:claim:", "sesior:seq:", "sesior:hist:",
+                               "sesior:marks:", "sesior:on:"}) {
         if (name.starts_with(kind)) contents[name] = redis_.Command({"DUMP", name});
       }
     }

@@ -19,9 +19,10 @@ session::redis::ConnectionOptions Options(const RedisServer& server, const std::
 }  // namespace
 
 RedisConnections::RedisConnections(const RedisServer& server, session::redis::StoreOptions options,
-                                   const std::string& password)
+                                   const std::string& password, const session::redis::HistoryLimits& history)
     : connection(Options(server, password)),
       executor(io),
+      scripts(history),
       client(io, {.connection = Options(server, password), .max_pending = 100'000}, scripts,
              {.on_up = [](const ServerInfo&) {},
               .on_down =

@@ -22,7 +22,8 @@ namespace sesior::testing {
 
 struct RedisConnections {
   explicit RedisConnections(const RedisServer& server, session::redis::StoreOptions options = {},
-                            const std::string& password = "");
+                            const std::string& password = "",  // empty: none
+                            const session::redis::HistoryLimits& history = {});
   void RunUntil(const std::function<bool()>& condition, std::chrono::seconds limit = std::chrono::seconds(10));
   void AwaitReady();
   session::redis::TrackingFeed::Options FeedOptions() const;

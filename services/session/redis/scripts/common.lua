@@ -22,21 +22,81 @@ end
 local function claim_key(ns, value) return 'sesior:claim:{' .. ns .. ':' .. value .. '}' end
 local function online_key(ns, part) return 'sesior:on:{' .. ns .. '}:' .. part end
 
--- Takes the namespace's next number and sends the broadcast under it.
-local function announce(replid, now, ns, payload)
-  local key = 'sesior:seq:{' .. ns .. '}'
-  local offset = call('HINCRBY', key, 'n', 1)
-  local born
-  if offset == 1 then
-    born = now
-    call('HSET', key, 'c', born)
-  else
-    born = call('HGET', key, 'c')
-  end
-  local epoch = replid .. '-' .. born
-  call('PUBLISH', 'sesior:bc:{' .. ns .. '}', epoch .. ' ' .. num(offset) .. '\n' .. payload)
-  return epoch, num(offset)
+-- Broadcasts. A namespace's counters never expire: n, its newest number; c, when it began; e, which epoch a number belongs
+-- to, as lines "<first number> <epoch>"; b, the bytes of all its broadcasts; m, the bytes at the last mark; x, when the
+-- history's life was last prolonged.
+-- Its history is a stream with the number as id. Marks, "<number> <clock> <bytes> <bytes since the mark before>", one in 64
+-- broadcasts or HISTORY.mark bytes, say up to where it is too old or too much, so that a step does not look at entries.
+local ENTRY_BYTES = 96  -- what an entry takes beside its payload
+local KEPT_EPOCHS = 16
+
+local function counters_key(ns) return 'sesior:seq:{' .. ns .. '}' end
+local function history_key(ns) return 'sesior:hist:{' .. ns .. '}' end
+local function marks_key(ns) return 'sesior:marks:{' .. ns .. '}' end
+local function broadcast_channel(ns) return 'sesior:bc:{' .. ns .. '}' end
+local function newest_epoch(epochs) return string.match(epochs or '', '([^ \n]+)$') end
+
+local function add_epoch(epochs, first, epoch)
+  local lines = {}
+  for line in string.gmatch(epochs or '', '[^\n]+') do lines[#lines + 1] = line end
+  lines[#lines + 1] = num(first) .. ' ' .. epoch
+  return table.concat(lines, '\n', math.max(1, #lines - KEPT_EPOCHS + 1))
 end
+
+local function mark_and_trim(ns, offset, bytes, since_mark)
+  local marks, clock, cut = marks_key(ns), clock_ms(), nil
+  call('RPUSH', marks, table.concat({num(offset), num(clock), num(bytes), num(since_mark)}, ' '))
+  while true do
+    local n, at, upto, own = string.match(call('LINDEX', marks, 0) or '', '^(%d+) (%d+) (%d+) (%d+)$')
+    if not n or (bytes - upto + own <= HISTORY.bytes and tonumber(at) > clock - HISTORY.window_ms) then break end
+    call('LPOP', marks)
+    cut = n
+  end
+  if cut then call('XTRIM', history_key(ns), 'MINID', num(cut + 1)) end
+end
+
+local function keep_alive(ns, now)
+  local life = num(HISTORY.window_ms + HISTORY.window_ms / 4)
+  call('PEXPIRE', history_key(ns), life)
+  call('PEXPIRE', marks_key(ns), life)
+  call('HSET', counters_key(ns), 'x', now)
+end
+
+-- Takes the namespace's next number, keeps the broadcast in the history and sends it, under that number.
+local function announce(replid, now, ns, payload)
+  local key, history = counters_key(ns), history_key(ns)
+  local c = call('HMGET', key, 'n', 'c', 'e', 'b', 'm', 'x')
+  local offset, bytes = (c[1] or 0) + 1, (c[4] or 0) + #payload + ENTRY_BYTES
+  local epoch, number = replid .. '-' .. (c[2] or now), num(offset)
+  call('HSET', key, 'n', number, 'b', num(bytes))
+  if not c[3] or string.sub(c[3], -#epoch) ~= epoch then
+    call('HSET', key, 'c', c[2] or now, 'e', add_epoch(c[3], c[3] and offset or 1, epoch))
+  end
+  local id = number .. '-0'
+  local added = redis.pcall('XADD', history, 'MAXLEN', '~', HISTORY.entries, id, 'b', payload)
+  if type(added) == 'table' and added.err then  -- somebody has touched the counters or the history: begin anew
+    call('DEL', history, marks_key(ns))
+    call('XADD', history, id, 'b', payload)
+    c[6] = false
+  end
+  if not c[6] or math.abs(now - c[6]) > HISTORY.window_ms / 8 then keep_alive(ns, now) end
+  local since_mark = bytes - (c[5] or 0)
+  if offset % 64 == 0 or since_mark >= HISTORY.mark then
+    call('HSET', key, 'm', num(bytes))
+    mark_and_trim(ns, offset, bytes, since_mark)
+  end
+  call('PUBLISH', broadcast_channel(ns), epoch .. ' ' .. number .. '\n' .. payload)
+  return epoch, number
+end
+
+-- Where the namespace stands: the newest broadcast's epoch and number; 0: none yet.
+local function position(replid, ns)
+  local c = call('HMGET', counters_key(ns), 'n', 'e')
+  return newest_epoch(c[2]) or replid .. '-', c[1] or '0'
+end
+
+-- A volatile broadcast has no number and is not kept: who misses it is not told.
+local function announce_volatile(ns, payload) call('PUBLISH', broadcast_channel(ns), 'v 0\n' .. payload) end
 
 -- Presence. An entry is packed: since, revision, key, value, left payload, replicas...
 local ENTRY_FIXED = 5
@@ -340,10 +400,13 @@ local function apply_moves(at, ttl)
   return at + 1 + count * 3
 end
 
--- The announcement (count 0 or 1, then namespace, payload, only if online). Epoch and offset, or two empty strings.
+-- The announcement (0: none, 1, or 2: volatile; then namespace, payload, only if online). Epoch and offset, or two empty
+-- strings.
 local function apply_announcement(at, sid, replid, now)
   if ARGV[at] == '0' then return '', '' end
   local ns = ARGV[at + 1]
   if ARGV[at + 3] == '1' and call('HEXISTS', online_key(ns, 'e'), sid) == 0 then return '', '' end
-  return announce(replid, now, ns, ARGV[at + 2])
+  if ARGV[at] == '1' then return announce(replid, now, ns, ARGV[at + 2]) end
+  announce_volatile(ns, ARGV[at + 2])
+  return position(replid, ns)
 end
