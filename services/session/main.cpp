@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
   Core core(config, metrics);
   rpc::Operations operations(core.sessions(), core.store(), core.presence(), SystemClock());
   rpc::WatchHub watches(core.sessions(), core.executor(), SystemClock(), config.recheck);
-  rpc::BroadcastHub broadcasts(core.store(), core.bus(), core.executor());
+  rpc::BroadcastHub broadcasts(core.store(), core.bus(), core.executor(), rpc_metrics);
   rpc::RpcServer rpc_server(config.listen, {operations, core.executor(), rpc_metrics}, watches, broadcasts);
   core.OnServing([&rpc_server](bool serving) { rpc_server.SetServing(serving); });
   ops::OpsServer ops(config.ops_listen, registry, [&core] { return core.serving(); });

@@ -68,9 +68,6 @@ bool SubscriptionStream::Advance(SubscribeResponse& response) {
     // Within an epoch only what was told moves the position: a stream lost before its backlog came misses nothing.
     if (position_.epoch() != started.epoch()) position_ = started;
   }
-  for (const SubscribeResponse::Gap& gap : response.gaps()) {
-    if (position_.epoch() == gap.epoch()) position_.set_offset(std::max(position_.offset(), gap.last_offset()));
-  }
   auto& deliveries = *response.mutable_deliveries();
   const auto told = std::remove_if(
       deliveries.begin(), deliveries.end(), [this](const Delivery& delivery) ABSL_NO_THREAD_SAFETY_ANALYSIS {
@@ -82,6 +79,10 @@ bool SubscriptionStream::Advance(SubscribeResponse& response) {
         return false;
       });
   deliveries.erase(told, deliveries.end());
+  // Behind the deliveries: a response may hold some from before the gap, and what comes after it has higher numbers.
+  for (const SubscribeResponse::Gap& gap : response.gaps()) {
+    if (position_.epoch() == gap.epoch()) position_.set_offset(std::max(position_.offset(), gap.last_offset()));
+  }
   return response.started_size() > 0;
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "services/realtime/hub/hub.hpp"
+#include "sesior/base/json_string.hpp"
 #include "sesior/telemetry/log.hpp"
 
 namespace sesior::realtime {
@@ -18,6 +19,16 @@ Broadcast FromProto(const broadcast::v1::Broadcast& proto) {
   broadcast.attachments.assign(proto.packet().attachments().begin(), proto.packet().attachments().end());
   broadcast.is_volatile = proto.volatile_();
   return broadcast;
+}
+
+// What the sockets of a namespace get when broadcasts cannot be had any more. `last` null: nobody knows how many.
+Broadcast GapEvent(const broadcast::v1::SubscribeResponse::Gap& gap) {
+  Broadcast event;
+  event.nsp = gap.namespace_();
+  const std::string last = gap.last_offset() == 0 ? "null" : std::to_string(gap.last_offset());
+  event.args = R"(["sesior:gap",{"epoch":)" + JsonString(gap.epoch()) + R"(,"first":)" +
+               std::to_string(gap.first_offset()) + R"(,"last":)" + last + "}]";
+  return event;
 }
 
 }  // namespace
@@ -65,9 +76,12 @@ class SessionBus::Subscription final : public session_client::SubscriptionHandle
       for (hub::Hub* hub : bus_.hubs_) hub->OnBroadcast(encoded);
     }
     for (const auto& gap : response.gaps()) {
-      const std::uint64_t count = gap.last_offset() - gap.first_offset() + 1;
+      // Nobody knows how many after a failover that went back: at least one.
+      const std::uint64_t count = gap.last_offset() == 0 ? 1 : gap.last_offset() - gap.first_offset() + 1;
       bus_.metrics_.lost.Increment(static_cast<double>(count));
       telemetry::Log(telemetry::Level::kError, "broadcasts_lost", {{"count", count}, {"first", gap.first_offset()}});
+      const auto told = EncodedBroadcast::From(GapEvent(gap), bus_.hubs_.front()->options().format);
+      for (hub::Hub* hub : bus_.hubs_) hub->OnBroadcast(told);
     }
   }
 

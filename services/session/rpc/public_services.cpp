@@ -269,6 +269,11 @@ class BroadcastRpcs::SubscribeStream final : public BroadcastHub::Sink,
     stream_->Finish(TooMany("SLOW_SUBSCRIBER", "the subscriber does not keep up (limit 8 MiB); resume by position"));
   }
 
+  std::size_t WaitingBytes() const override {
+    absl::MutexLock lock(&mutex_);
+    return waiting_bytes_;
+  }
+
   void GoAway() {
     service_.parts_.core.Post([self = shared_from_this()] {
       broadcast::v1::SubscribeResponse response;
@@ -335,7 +340,7 @@ class BroadcastRpcs::SubscribeStream final : public BroadcastHub::Sink,
   const std::shared_ptr<ServerStream<grpc::ByteBuffer, grpc::ByteBuffer>> stream_ =
       std::make_shared<ServerStream<grpc::ByteBuffer, grpc::ByteBuffer>>();
   bool over_ = false;  // on the core
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   bool slow_ ABSL_GUARDED_BY(mutex_) = false;
   std::size_t waiting_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   std::deque<grpc::Slice> waiting_ ABSL_GUARDED_BY(mutex_);

@@ -21,7 +21,11 @@ struct RpcMetrics {
         watches_pushed(registry.Counter("sesior_session_watch_events_total", "Events put to watch streams.")),
         deliveries(registry.Counter("sesior_session_deliveries_total", "Messages put to subscribe streams.")),
         slow_subscribers(registry.Counter("sesior_session_slow_subscribers_total",
-                                          "Subscribe streams ended since they did not keep up.")) {}
+                                          "Subscribe streams ended since they did not keep up.")),
+        refetched(registry.Counter("sesior_session_broadcasts_refetched_total",
+                                   "Broadcasts read from the history, for a channel or a stream that missed them.")),
+        gaps_announced(registry.Counter("sesior_session_gaps_announced_total",
+                                        "Gaps that the history could not fill, told to streams.")) {}
 
   telemetry::Counter& calls_unary;
   telemetry::Counter& calls_stream;
@@ -34,6 +38,8 @@ struct RpcMetrics {
   telemetry::Counter& watches_pushed;
   telemetry::Counter& deliveries;
   telemetry::Counter& slow_subscribers;
+  telemetry::Counter& refetched;
+  telemetry::Counter& gaps_announced;
 };
 
 }  // namespace sesior::session::rpc

@@ -140,6 +140,7 @@ async function sessionChanged({ userName }) {
 
 const news = {
   'session:changed': sessionChanged,
+  'sesior:gap': () => view.tell(['Some news was lost on the way'], 'Socket'),
   'session:ended': ({ reason }) => {
     endedBecause = reason;
   },

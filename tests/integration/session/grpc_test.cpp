@@ -43,7 +43,7 @@ class Replica {
         core_(config_, metrics_),
         operations_(core_.sessions(), core_.store(), core_.presence(), SystemClock()),
         watches_(core_.sessions(), core_.executor(), SystemClock()),
-        broadcasts_(core_.store(), core_.bus(), core_.executor()),
+        broadcasts_(core_.store(), core_.bus(), core_.executor(), rpc_metrics_),
         server_("127.0.0.1:0", {operations_, core_.executor(), rpc_metrics_}, watches_, broadcasts_) {
     core_.OnServing([this](bool serving) { server_.SetServing(serving); });
     EXPECT_TRUE(core_.Start().ok());

@@ -30,7 +30,7 @@ class Replica {
     core_.emplace(config_, metrics_);
     operations_.emplace(core_->sessions(), core_->store(), core_->presence(), SystemClock());
     watches_.emplace(core_->sessions(), core_->executor(), SystemClock());
-    broadcasts_.emplace(core_->store(), core_->bus(), core_->executor());
+    broadcasts_.emplace(core_->store(), core_->bus(), core_->executor(), rpc_metrics_);
     server_.emplace(config_.listen, session::rpc::ServiceParts{*operations_, core_->executor(), rpc_metrics_},
                     *watches_, *broadcasts_);
     core_->OnServing([this](bool serving) { server_->SetServing(serving); });

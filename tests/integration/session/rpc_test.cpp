@@ -53,6 +53,10 @@ class Inbox {
     items_.pop_front();
     return item;
   }
+  bool empty() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return items_.empty();
+  }
 
  private:
   std::mutex mutex_;
@@ -351,6 +355,24 @@ TEST_P(SessionRpc, AnnouncesTheFirstAndTheLastReplicaOfASession) {
   }
   EXPECT_EQ(events.deliveries.Next()->broadcast().packet().args_json(), R"(["user:joined",{"userName":"ann"}])");
   EXPECT_EQ(events.deliveries.Next()->broadcast().packet().args_json(), R"(["user:left","ann"])");
+}
+
+TEST_P(SessionRpc, LosesNoBroadcastWhileItsLinkToRedisIsCut) {
+  Events events;
+  const auto subscription = client_->Subscribe("r1", "/", events);
+  ASSERT_EQ(events.connections.Next(), true);
+  broadcast::v1::PublishRequest publish;
+  for (int i = 1; i <= 300; ++i) {
+    if (i % 100 == 50) redis_.Command({"CLIENT", "KILL", "TYPE", "pubsub"});
+    *publish.mutable_broadcast() = Event("[\"news\"," + std::to_string(i) + "]");
+    ASSERT_TRUE(Call(&SessionClient::Publish, publish).ok());
+  }
+  for (int i = 1; i <= 300; ++i) {
+    const auto delivery = events.deliveries.Next();
+    ASSERT_TRUE(delivery) << i;
+    ASSERT_EQ(delivery->broadcast().packet().args_json(), "[\"news\"," + std::to_string(i) + "]");
+  }
+  EXPECT_TRUE(events.gaps.empty());
 }
 
 TEST_P(SessionRpc, AnnouncesAGapAfterItsLinkToRedisWasCut) {

@@ -141,6 +141,16 @@ TEST_F(SessionClientSubscription, GoesOnBehindAGapAndInANewEpoch) {
   EXPECT_EQ(second_->subscribes[0].add(0).after().offset(), 2u);
 }
 
+TEST_F(SessionClientSubscription, TellsWhatCameBeforeAGapInTheSameMessage) {
+  SubscribeResponse response = Deliveries("e", 11, 12);
+  response.add_gaps()->set_epoch("e");
+  response.mutable_gaps(0)->set_first_offset(13);
+  response.mutable_gaps(0)->set_last_offset(15);
+  Add(response, "e", 16);
+  first_->Deliver(response);
+  EXPECT_THAT(heard_.Take(4), ElementsAre("gap 13-15", "e:11", "e:12", "e:16"));
+}
+
 TEST_F(SessionClientSubscription, WhatIsForThisReplicaAloneMovesNoPosition) {
   SubscribeResponse command;
   command.add_deliveries()->mutable_command()->set_command_id("c");

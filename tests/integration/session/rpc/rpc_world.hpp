@@ -157,7 +157,7 @@ class RpcWorld {
   session::SessionService sessions{store, executor, SystemClock(), Options(), &feed};
   session::rpc::Operations operations{sessions, store, presence, SystemClock()};
   session::rpc::WatchHub watches{sessions, executor, SystemClock()};
-  session::rpc::BroadcastHub broadcasts{store, bus, executor};
+  session::rpc::BroadcastHub broadcasts{store, bus, executor, metrics};
   const std::string address = "unix:" + folder_ + "/s";
   session::rpc::RpcServer server{address, {operations, executor, metrics}, watches, broadcasts};
   std::shared_ptr<grpc::Channel> channel;

@@ -95,14 +95,30 @@ TEST_F(SessionBusTest, UnsubscribesWithTheLastHub) {
   EXPECT_EQ(client_.subscriptions.size(), 1u);
 }
 
-TEST_F(SessionBusTest, CountsWhatIsLost) {
-  hubs_[0].Of("/");
-  bus_.Start({&hubs_[0]});
-  broadcast::v1::SubscribeResponse response;
-  response.add_gaps()->set_first_offset(5);
-  response.mutable_gaps(0)->set_last_offset(7);
-  client_.subscriptions["/"]->OnBroadcasts(response);
+TEST_F(SessionBusTest, CountsWhatIsLostAndTellsTheSocketsOfTheNamespace) {
+  for (const char* nsp : {"/", "/other"}) hubs_[0].Of(nsp);
+  hubs_[1].Of("/");
+  bus_.Start({&hubs_[0], &hubs_[1]});
+  hub::FakeClient here(hubs_[0], "/", "here");
+  hub::FakeClient there(hubs_[1], "/", "there");
+  hub::FakeClient elsewhere(hubs_[0], "/other", "elsewhere");
+  const auto gap = [this](std::uint64_t first, std::uint64_t last) {
+    broadcast::v1::SubscribeResponse response;
+    response.add_gaps()->set_namespace_("/");
+    response.mutable_gaps(0)->set_epoch("e");
+    response.mutable_gaps(0)->set_first_offset(first);
+    response.mutable_gaps(0)->set_last_offset(last);
+    client_.subscriptions["/"]->OnBroadcasts(response);
+    for (hub::FakeLoop& loop : loops_) loop.Run();
+  };
+  gap(5, 7);
   EXPECT_EQ(metrics_.lost.Value(), 3);
+  EXPECT_THAT(here.Take(), ElementsAre(R"(42["sesior:gap",{"epoch":"e","first":5,"last":7}])"));
+  EXPECT_THAT(there.Take(), ElementsAre(R"(42["sesior:gap",{"epoch":"e","first":5,"last":7}])"));
+  gap(8, 0);
+  EXPECT_EQ(metrics_.lost.Value(), 4) << "at least one";
+  EXPECT_THAT(here.Take(), ElementsAre(R"(42["sesior:gap",{"epoch":"e","first":8,"last":null}])"));
+  EXPECT_THAT(elsewhere.Take(), IsEmpty());
 }
 
 }  // namespace
