@@ -1,13 +1,16 @@
 // What UserSessions promises, on whatever store MakeSessionWorld gives.
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "services/session/domain/user_sessions.hpp"
+#include "sesior/base/clock.hpp"
 #include "sesior/base/error.hpp"
 #include "tests/support/session_world.hpp"
 
@@ -35,10 +38,12 @@ class UserRules : public ::testing::Test {
     users_ = std::make_unique<UserSessions>(world_->service(), world_->store());
   }
 
-  // Lets the clock go on, so that what is made next is newer.
+  // Lets the clock go on, so that what is made next is newer: the world's own, and the one that the others go by.
   void Tick() {
     int rounds = 0;
     world_->RunUntil([&rounds] { return rounds++ > 3; });
+    const std::int64_t before = SystemClock().WallMillis();
+    while (SystemClock().WallMillis() == before) std::this_thread::sleep_for(1ms);
   }
 
   absl::StatusOr<SessionResult> TryCreate(std::string user_id, Device device = {}) {
