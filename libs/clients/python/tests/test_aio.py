@@ -71,7 +71,7 @@ class AioTest(unittest.TestCase):
     async def test_lists_the_sessions_of_a_user_and_ends_them(self) -> None:
         made = [(await self.sesior.create_session({"n": n}, user_id="aio-lister")).session for n in range(2)]
         listed = await self.sesior.list_sessions(caller=made[0])
-        self.assertEqual([(each.handle, each.current) for each in listed], [(made[1].handle, False), (made[0].handle, True)])
+        self.assertEqual({each.handle: each.current for each in listed}, {made[0].handle: True, made[1].handle: False})
         self.assertEqual(await self.sesior.end_user_sessions("aio-lister"), 2)
 
     @on_the_loop
