@@ -207,6 +207,8 @@ absl::StatusOr<config::Flags::Action> LoadConfig(int argc, const char* const* ar
   flags.Add("user-sessions-full", &raw.user_full, "when a user has as many and begins another: end-oldest or refuse");
   flags.Add("tombstone-ttl", &config.store.tombstone, "how long, at least, an ended session cannot be brought back",
             {60s, 24h * 366});
+  flags.Add("recovery-window", &config.store.recovery_window,
+            "how long a socket whose connection broke, or whose replica died, may go on elsewhere", {1s, 1h});
   flags.Add("lease-sweep", &config.lease_sweep, "how often expired leases of realtime replicas are looked for",
             {100ms, 60s});
   flags.Add("expiry-sweep", &config.expiry_sweep.interval,

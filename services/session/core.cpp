@@ -58,6 +58,7 @@ Core::Core(const Config& config, Metrics& metrics)
       hint_feed_(tracking_feed_ == nullptr ? std::make_unique<HintFeed>(subscriber_) : nullptr),
       store_(client_, config.store, SystemClock()),
       presence_(client_, config.store, SystemClock()),
+      recovery_(client_, config.store),
       expiry_(client_, config.store, SystemClock()),
       expiry_sweeper_(expiry_, executor_, config.expiry_sweep,
                       [this](const ExpirySweep& swept) {

@@ -23,6 +23,7 @@
 #include "services/session/redis/client.hpp"
 #include "services/session/redis/redis_expiry_store.hpp"
 #include "services/session/redis/redis_presence_store.hpp"
+#include "services/session/redis/redis_recovery_store.hpp"
 #include "services/session/redis/redis_session_store.hpp"
 #include "services/session/redis/subscriber.hpp"
 #include "services/session/redis/tracking_feed.hpp"
@@ -50,6 +51,7 @@ class Core final : public runtime::Part {
   SessionService& sessions() { return sessions_; }
   SessionStore& store() { return store_; }
   PresenceStore& presence() { return presence_; }
+  RecoveryStore& recovery() { return recovery_; }
   EventBus& bus() { return subscriber_; }
 
  private:
@@ -73,6 +75,7 @@ class Core final : public runtime::Part {
   std::unique_ptr<HintFeed> hint_feed_;
   redis::RedisSessionStore store_;
   redis::RedisPresenceStore presence_;
+  redis::RedisRecoveryStore recovery_;
   redis::RedisExpiryStore expiry_;
   ExpirySweeper expiry_sweeper_;
   SessionService sessions_;

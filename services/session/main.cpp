@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
   Metrics metrics(registry);
   rpc::RpcMetrics rpc_metrics(registry);
   Core core(config, metrics);
-  rpc::Operations operations(core.sessions(), core.store(), core.presence(), SystemClock());
+  rpc::Operations operations(core.sessions(), core.store(), core.presence(), core.recovery(), SystemClock());
   rpc::WatchHub watches(core.sessions(), core.executor(), SystemClock(), config.recheck);
   rpc::BroadcastHub broadcasts(core.store(), core.bus(), core.executor(), rpc_metrics);
   rpc::RpcServer rpc_server(config.listen, {operations, core.executor(), rpc_metrics}, watches, broadcasts);

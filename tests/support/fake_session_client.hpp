@@ -85,6 +85,8 @@ class FakeSessionClient final : public session_client::SessionClient {
   FakeCalls<presence::v1::EnterRequest, presence::v1::EnterResponse> enter;
   FakeCalls<presence::v1::LeaveRequest, presence::v1::LeaveResponse> leave;
   FakeCalls<presence::v1::ListOnlineRequest, presence::v1::ListOnlineResponse> list_online;
+  FakeCalls<presence::v1::SaveRecoveryRequest, presence::v1::SaveRecoveryResponse> save_recovery;
+  FakeCalls<presence::v1::TakeRecoveryRequest, presence::v1::TakeRecoveryResponse> take_recovery;
   Shared<FakeWatch> watches;
   Shared<FakeSubscription> subscriptions;
   bool is_connected = true;
@@ -94,7 +96,7 @@ class FakeSessionClient final : public session_client::SessionClient {
     return resolve_cookie.empty() && create_session.empty() && get_session.empty() && update_session.empty() &&
            touch_session.empty() && regenerate_session.empty() && destroy_session.empty() && list_sessions.empty() &&
            destroy_user_sessions.empty() && publish.empty() && keep_lease.empty() && release_lease.empty() &&
-           enter.empty() && leave.empty() && list_online.empty();
+           enter.empty() && leave.empty() && list_online.empty() && save_recovery.empty() && take_recovery.empty();
   }
 
   void ResolveCookie(session::v1::ResolveCookieRequest request, session_client::CallOptions options,
@@ -156,6 +158,14 @@ class FakeSessionClient final : public session_client::SessionClient {
   void ListOnline(presence::v1::ListOnlineRequest request, session_client::CallOptions options,
                   Done<presence::v1::ListOnlineResponse> done) override {
     list_online.Add(std::move(request), std::move(options), std::move(done));
+  }
+  void SaveRecovery(presence::v1::SaveRecoveryRequest request, session_client::CallOptions options,
+                    Done<presence::v1::SaveRecoveryResponse> done) override {
+    save_recovery.Add(std::move(request), std::move(options), std::move(done));
+  }
+  void TakeRecovery(presence::v1::TakeRecoveryRequest request, session_client::CallOptions options,
+                    Done<presence::v1::TakeRecoveryResponse> done) override {
+    take_recovery.Add(std::move(request), std::move(options), std::move(done));
   }
   std::unique_ptr<session_client::Registration> Watch(session::v1::SessionRef session,
                                                       std::chrono::milliseconds first_timeout,

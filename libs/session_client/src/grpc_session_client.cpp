@@ -58,6 +58,10 @@ std::uint64_t AffinityOf(const Request& request) {
     return StableHash(request.session_id());
   } else if constexpr (std::is_same_v<Request, presence::v1::ListOnlineRequest>) {
     return StableHash(request.namespace_());
+  } else if constexpr (std::is_same_v<Request, presence::v1::SaveRecoveryRequest>) {
+    return StableHash(request.records().empty() ? std::string() : request.records(0).private_id());
+  } else if constexpr (std::is_same_v<Request, presence::v1::TakeRecoveryRequest>) {
+    return StableHash(request.private_id());
   } else if constexpr (requires { request.caller(); }) {
     return Affinity(request.caller());
   } else {
@@ -180,6 +184,16 @@ class GrpcSessionClient final : public SessionClient {
   void ListOnline(presence::v1::ListOnlineRequest request, CallOptions options,
                   Done<presence::v1::ListOnlineResponse> done) override {
     RunUnary(std::move(request), std::move(options), std::move(done), &PresenceAsync::ListOnline);
+  }
+  void SaveRecovery(presence::v1::SaveRecoveryRequest request, CallOptions options,
+                    Done<presence::v1::SaveRecoveryResponse> done) override {
+    Run(std::move(request), std::move(options), std::move(done), &Call::mutable_save_recovery,
+        &Reply::mutable_save_recovery, &PresenceAsync::SaveRecovery);
+  }
+  void TakeRecovery(presence::v1::TakeRecoveryRequest request, CallOptions options,
+                    Done<presence::v1::TakeRecoveryResponse> done) override {
+    Run(std::move(request), std::move(options), std::move(done), &Call::mutable_take_recovery,
+        &Reply::mutable_take_recovery, &PresenceAsync::TakeRecovery);
   }
 
   std::unique_ptr<Registration> Watch(session::v1::SessionRef session, milliseconds first_timeout,

@@ -90,4 +90,8 @@ absl::Status HandleNotFound() {
               "handle");
 }
 
+absl::Status RecoveryNotFound() {
+  return Make(absl::StatusCode::kNotFound, "there is no such recovery record, or it is in use", "RECOVERY_NOT_FOUND");
+}
+
 }  // namespace sesior::session

@@ -26,5 +26,6 @@ absl::Status CreateRateExceeded(bool by_address, std::chrono::milliseconds retry
 
 absl::Status TooManySessions(int limit);  // kResourceExhausted TOO_MANY_SESSIONS
 absl::Status HandleNotFound();            // kNotFound HANDLE_NOT_FOUND
+absl::Status RecoveryNotFound();          // kNotFound RECOVERY_NOT_FOUND
 
 }  // namespace sesior::session

@@ -19,9 +19,18 @@ struct LiveReplica {
   std::string peer_address;
 };
 
+// A socket that goes on elsewhere, see recovery_store.hpp.
+struct TakenSocket {
+  std::string private_id;
+  std::string socket_id;
+  std::string name_space;
+  std::uint64_t generation = 0;  // of the taking
+};
+
 struct LeaseState {
   bool fresh = false;  // nothing was known of the replica
   std::vector<LiveReplica> replicas;
+  std::vector<TakenSocket> taken;  // from this replica, since the last answer; some 100 at most
 };
 
 struct EnterRequest {
@@ -67,7 +76,8 @@ class PresenceStore {
   virtual void ListByKey(std::string name_space, std::string after, int limit, Done<OnlineList> done) = 0;
   virtual void ListNewest(std::string name_space, int limit, Done<OnlineList> done) = 0;
   virtual void CountOnline(std::string name_space, Done<std::int64_t> done) = 0;
-  // Removes and announces what replicas with an expired lease left behind, some 100 entries a call. Only leases no
+  // Removes and announces what replicas with an expired lease left behind, and gives their recovery records a last
+  // window, some 100 entries a call. Only leases no
   // longer than `well_for` count as expired: for so long our connection has been well, so their holders could have
   // renewed.
   virtual void Sweep(std::chrono::milliseconds well_for, Done<SweepResult> done) = 0;

@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "sesior/base/error.hpp"
 
 namespace sesior::session::redis {
@@ -18,7 +20,17 @@ void RedisPresenceStore::KeepLease(std::string replica_id, std::chrono::millisec
                 if (!reply.ok()) return std::move(done)(reply.status());
                 LeaseState state;
                 state.fresh = reply->size() > 0 && (*reply)[0].text() == "1";
-                for (std::size_t i = 1; i + 1 < reply->size(); i += 2) {
+                if (reply->size() > 1) {
+                  const Reply taken = (*reply)[1];
+                  for (std::size_t i = 0; i < taken.size(); ++i) {
+                    const std::vector<std::string> parts = absl::StrSplit(ToAbsl(taken[i].text()), ' ');
+                    std::uint64_t generation = 0;
+                    if (parts.size() == 4 && absl::SimpleAtoi(parts[3], &generation)) {
+                      state.taken.push_back({parts[0], parts[1], parts[2], generation});
+                    }
+                  }
+                }
+                for (std::size_t i = 2; i + 1 < reply->size(); i += 2) {
                   state.replicas.push_back({std::string((*reply)[i].text()), std::string((*reply)[i + 1].text())});
                 }
                 std::move(done)(std::move(state));
@@ -101,6 +113,7 @@ void RedisPresenceStore::CountOnline(std::string name_space, Done<std::int64_t> 
 void RedisPresenceStore::Sweep(std::chrono::milliseconds well_for, Done<SweepResult> done) {
   Arguments arguments;
   arguments.Add(clock_.WallMillis()).Add(client_.server().master_replid).Add(well_for.count());
+  arguments.Add(options_.recovery_window.count());
   client_.Run(ScriptId::kSweep, 0, std::move(arguments), [done = std::move(done)](absl::StatusOr<Reply> reply) mutable {
     if (!reply.ok()) return std::move(done)(reply.status());
     if (reply->size() != 2) return std::move(done)(absl::InternalError("sweep script: bad answer"));

@@ -19,6 +19,8 @@ struct StoreOptions {
   std::chrono::milliseconds tombstone{3'600'000};             // at least so long, or the rest of the record's TTL
   std::chrono::milliseconds foreign_absolute_ttl{0};          // absolute limit of sessions others made; 0: none
   std::chrono::milliseconds revoked_mark{31LL * 86'400'000};  // longer than any session lives
+  std::chrono::milliseconds recovery_window{120'000};         // see recovery_store.hpp
+  std::chrono::milliseconds recovery_recent{10'000};          // how long a record that was taken is not taken again
 };
 
 class RedisSessionStore final : public SessionStore {

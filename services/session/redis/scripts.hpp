@@ -28,6 +28,8 @@ enum class ScriptId : std::size_t {
   kExpire,
   kUserList,
   kUserEnd,
+  kRecoverySave,
+  kRecoveryTake,
   kCount,
 };
 

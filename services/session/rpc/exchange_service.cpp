@@ -148,6 +148,10 @@ class ExchangeService::Stream final : public std::enable_shared_from_this<Stream
         return Run(id, *call.mutable_enter(), &Reply::mutable_enter);
       case Call::kLeave:
         return Run(id, *call.mutable_leave(), &Reply::mutable_leave);
+      case Call::kSaveRecovery:
+        return Run(id, *call.mutable_save_recovery(), &Reply::mutable_save_recovery);
+      case Call::kTakeRecovery:
+        return Run(id, *call.mutable_take_recovery(), &Reply::mutable_take_recovery);
       case Call::OP_NOT_SET:
         break;
     }

@@ -1,10 +1,14 @@
 #include "services/session/rpc/operations.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "services/session/domain/cookie.hpp"
 #include "services/session/domain/errors.hpp"
 #include "services/session/rpc/convert.hpp"
+#include "sesior/base/error.hpp"
 #include "sesior/base/error_metadata.hpp"
 
 namespace sesior::session::rpc {
@@ -15,6 +19,8 @@ using std::chrono::milliseconds;
 
 constexpr int kMaxBatch = 100;
 constexpr int kMaxListed = 1000;
+constexpr int kMaxRecoveryRecords = 100;
+constexpr std::size_t kMaxRecoveryBytes = std::size_t{64} << 10;
 
 milliseconds ToMillis(const google::protobuf::Duration& duration) {
   return std::chrono::seconds(duration.seconds()) + milliseconds(duration.nanos() / 1'000'000);
@@ -84,6 +90,45 @@ absl::StatusOr<UserRef> UserFromProto(const Request& request) {
 // Keys are kept with a NUL behind them.
 bool IsPresenceKey(std::string_view key) {
   return !key.empty() && key.size() <= 1024 && key.find('\0') == std::string_view::npos;
+}
+
+// Stands between blanks in what is kept.
+bool IsToken(std::string_view text, std::size_t least, std::size_t most) {
+  return text.size() >= least && text.size() <= most && std::all_of(text.begin(), text.end(), [](char c) {
+           return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-';
+         });
+}
+
+bool IsPrivateId(std::string_view text) { return IsToken(text, 16, 64); }
+bool IsReplicaId(std::string_view text) { return IsToken(text, 1, 128); }
+constexpr char kPrivateIdRule[] = "must be 16 to 64 characters of [A-Za-z0-9_-]";
+constexpr char kReplicaIdRule[] = "must be 1 to 128 characters of [A-Za-z0-9_-]";
+
+absl::Status CheckRecovery(const presence::v1::RecoveryRecord& record) {
+  if (!IsPrivateId(record.private_id())) return InvalidField("records.private_id", kPrivateIdRule);
+  if (!IsToken(record.socket_id(), 1, 64)) {
+    return InvalidField("records.socket_id", "must be 1 to 64 characters of [A-Za-z0-9_-]");
+  }
+  if (!IsNamespace(record.namespace_())) return InvalidField("records.namespace", kNamespaceRule);
+  if (!IsUsableSessionId(record.session_id())) return InvalidField("records.session_id", "is no id of a session");
+  if (!IsReplicaId(record.owner_replica_id())) return InvalidField("records.owner_replica_id", kReplicaIdRule);
+  if (!presence::v1::RecoveryState_IsValid(record.state())) return InvalidField("records.state", "is not known");
+  if (record.ByteSizeLong() > kMaxRecoveryBytes) {
+    return Error(absl::StatusCode::kResourceExhausted, "a recovery record is too large (limit 64 KiB)",
+                 {.reason = "RECOVERY_TOO_LARGE", .field = "records", .retry_after = {}});
+  }
+  return absl::OkStatus();
+}
+
+RecoveryState FromProto(presence::v1::RecoveryState state) {
+  switch (state) {
+    case presence::v1::RECOVERY_STATE_CLOSED:
+      return RecoveryState::kClosed;
+    case presence::v1::RECOVERY_STATE_ENDED:
+      return RecoveryState::kEnded;
+    default:
+      return RecoveryState::kOpen;
+  }
 }
 
 // Leaves the data out of a session that the caller holds already.
@@ -390,6 +435,13 @@ void Operations::Run(presence::v1::KeepLeaseRequest request, Done<presence::v1::
                           listed.set_replica_id(std::move(replica.replica_id));
                           listed.set_peer_address(std::move(replica.peer_address));
                         }
+                        for (TakenSocket& socket : state->taken) {
+                          presence::v1::KeepLeaseResponse::TakenSocket& taken = *response.add_taken();
+                          taken.set_private_id(std::move(socket.private_id));
+                          taken.set_socket_id(std::move(socket.socket_id));
+                          taken.set_namespace_(std::move(socket.name_space));
+                          taken.set_generation(socket.generation);
+                        }
                         std::move(done)(std::move(response));
                       });
 }
@@ -474,6 +526,64 @@ void Operations::Run(presence::v1::CountOnlineRequest request, Done<presence::v1
                           response.set_total_count(*count);
                           std::move(done)(std::move(response));
                         });
+}
+
+void Operations::Run(presence::v1::SaveRecoveryRequest request, Done<presence::v1::SaveRecoveryResponse> done) {
+  if (request.records().empty() || request.records_size() > kMaxRecoveryRecords) {
+    return std::move(done)(InvalidField("records", "must be 1 to 100"));
+  }
+  std::vector<RecoveryRecord> records;
+  records.reserve(static_cast<std::size_t>(request.records_size()));
+  for (presence::v1::RecoveryRecord& proto : *request.mutable_records()) {
+    if (absl::Status status = CheckRecovery(proto); !status.ok()) return std::move(done)(status);
+    RecoveryRecord& record = records.emplace_back();
+    record.private_id = proto.private_id();
+    record.socket_id = proto.socket_id();
+    record.name_space = proto.namespace_();
+    record.session_id = SessionId(proto.session_id());
+    record.owner = proto.owner_replica_id();
+    record.generation = proto.generation();
+    record.state = FromProto(proto.state());
+    presence::v1::RecoveryRecord body;  // what stands nowhere else
+    body.mutable_rooms()->Swap(proto.mutable_rooms());
+    body.mutable_data_json()->swap(*proto.mutable_data_json());
+    record.body = body.SerializeAsString();
+  }
+  recovery_.Save(std::move(records), [done = std::move(done)](absl::StatusOr<std::vector<std::string>> taken) mutable {
+    if (!taken.ok()) return std::move(done)(taken.status());
+    presence::v1::SaveRecoveryResponse response;
+    for (std::string& private_id : *taken) response.add_taken_private_ids(std::move(private_id));
+    std::move(done)(std::move(response));
+  });
+}
+
+void Operations::Run(presence::v1::TakeRecoveryRequest request, Done<presence::v1::TakeRecoveryResponse> done) {
+  if (!IsPrivateId(request.private_id())) return std::move(done)(InvalidField("private_id", kPrivateIdRule));
+  if (!IsNamespace(request.namespace_())) return std::move(done)(InvalidField("namespace", kNamespaceRule));
+  if (!IsReplicaId(request.new_owner_replica_id())) {
+    return std::move(done)(InvalidField("new_owner_replica_id", kReplicaIdRule));
+  }
+  TakeRecovery take{.private_id = std::move(*request.mutable_private_id()),
+                    .name_space = std::move(*request.mutable_namespace_()),
+                    .session_id = SessionId(std::move(*request.mutable_session_id())),
+                    .new_owner = std::move(*request.mutable_new_owner_replica_id())};
+  recovery_.Take(std::move(take), [done = std::move(done)](absl::StatusOr<TakenRecovery> taken) mutable {
+    if (!taken.ok()) return std::move(done)(taken.status());
+    presence::v1::TakeRecoveryResponse response;
+    presence::v1::RecoveryRecord& record = *response.mutable_record();
+    if (!record.ParseFromString(taken->record.body)) {
+      return std::move(done)(absl::InternalError("a recovery record cannot be read"));
+    }
+    record.set_private_id(std::move(taken->record.private_id));
+    record.set_socket_id(std::move(taken->record.socket_id));
+    record.set_namespace_(std::move(taken->record.name_space));
+    record.set_session_id(taken->record.session_id.text());
+    record.set_owner_replica_id(std::move(taken->record.owner));
+    record.set_generation(taken->record.generation);
+    record.set_state(presence::v1::RECOVERY_STATE_OPEN);
+    response.set_former_owner_replica_id(std::move(taken->former_owner));
+    std::move(done)(std::move(response));
+  });
 }
 
 }  // namespace sesior::session::rpc

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "services/session/domain/presence_store.hpp"
+#include "services/session/domain/recovery_store.hpp"
 #include "services/session/domain/session_service.hpp"
 #include "services/session/domain/session_store.hpp"
 #include "services/session/domain/user_sessions.hpp"
@@ -22,8 +23,9 @@ namespace sesior::session::rpc {
 
 class Operations {
  public:
-  Operations(SessionService& sessions, SessionStore& store, PresenceStore& presence, const Clock& clock)
-      : sessions_(sessions), store_(store), presence_(presence), clock_(clock) {}
+  Operations(SessionService& sessions, SessionStore& store, PresenceStore& presence, RecoveryStore& recovery,
+             const Clock& clock)
+      : sessions_(sessions), store_(store), presence_(presence), recovery_(recovery), clock_(clock) {}
 
   void Run(session::v1::CreateSessionRequest request, Done<session::v1::CreateSessionResponse> done);
   void Run(session::v1::GetSessionRequest request, Done<session::v1::GetSessionResponse> done);
@@ -52,11 +54,15 @@ class Operations {
   void Run(presence::v1::ListOnlineRequest request, Done<presence::v1::ListOnlineResponse> done);
   void Run(presence::v1::CountOnlineRequest request, Done<presence::v1::CountOnlineResponse> done);
 
+  void Run(presence::v1::SaveRecoveryRequest request, Done<presence::v1::SaveRecoveryResponse> done);
+  void Run(presence::v1::TakeRecoveryRequest request, Done<presence::v1::TakeRecoveryResponse> done);
+
  private:
   SessionService& sessions_;
   SessionStore& store_;
   UserSessions users_{sessions_, store_};
   PresenceStore& presence_;
+  RecoveryStore& recovery_;
   const Clock& clock_;
 };
 

@@ -370,6 +370,8 @@ SESIOR_UNARY(PresenceRpcs, presence::v1, Enter)
 SESIOR_UNARY(PresenceRpcs, presence::v1, Leave)
 SESIOR_UNARY(PresenceRpcs, presence::v1, ListOnline)
 SESIOR_UNARY(PresenceRpcs, presence::v1, CountOnline)
+SESIOR_UNARY(PresenceRpcs, presence::v1, SaveRecovery)
+SESIOR_UNARY(PresenceRpcs, presence::v1, TakeRecovery)
 
 #undef SESIOR_UNARY
 

@@ -106,6 +106,10 @@ class PresenceRpcs final : public presence::v1::PresenceService::CallbackService
   Reactor* Leave(Context*, const presence::v1::LeaveRequest*, presence::v1::LeaveResponse*) override;
   Reactor* ListOnline(Context*, const presence::v1::ListOnlineRequest*, presence::v1::ListOnlineResponse*) override;
   Reactor* CountOnline(Context*, const presence::v1::CountOnlineRequest*, presence::v1::CountOnlineResponse*) override;
+  Reactor* SaveRecovery(Context*, const presence::v1::SaveRecoveryRequest*,
+                        presence::v1::SaveRecoveryResponse*) override;
+  Reactor* TakeRecovery(Context*, const presence::v1::TakeRecoveryRequest*,
+                        presence::v1::TakeRecoveryResponse*) override;
 
  private:
   ServiceParts parts_;

@@ -118,6 +118,8 @@ class FakeSessions final : public session_client::SessionClient {
   SESIOR_UNUSED(Enter, presence::v1::EnterRequest, presence::v1::EnterResponse)
   SESIOR_UNUSED(Leave, presence::v1::LeaveRequest, presence::v1::LeaveResponse)
   SESIOR_UNUSED(ListOnline, presence::v1::ListOnlineRequest, presence::v1::ListOnlineResponse)
+  SESIOR_UNUSED(SaveRecovery, presence::v1::SaveRecoveryRequest, presence::v1::SaveRecoveryResponse)
+  SESIOR_UNUSED(TakeRecovery, presence::v1::TakeRecoveryRequest, presence::v1::TakeRecoveryResponse)
 #undef SESIOR_UNUSED
   std::unique_ptr<session_client::Registration> Subscribe(std::string, std::string,
                                                           session_client::SubscriptionHandler&) override {

@@ -41,7 +41,7 @@ class Replica {
         metrics_(registry_),
         rpc_metrics_(registry_),
         core_(config_, metrics_),
-        operations_(core_.sessions(), core_.store(), core_.presence(), SystemClock()),
+        operations_(core_.sessions(), core_.store(), core_.presence(), core_.recovery(), SystemClock()),
         watches_(core_.sessions(), core_.executor(), SystemClock()),
         broadcasts_(core_.store(), core_.bus(), core_.executor(), rpc_metrics_),
         server_("127.0.0.1:0", {operations_, core_.executor(), rpc_metrics_}, watches_, broadcasts_) {

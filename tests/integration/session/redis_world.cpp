@@ -37,6 +37,7 @@ RedisConnections::RedisConnections(const RedisServer& server, session::redis::St
                  client, [](bool, const absl::Status&) {}),
       store(client, options, SystemClock()),
       presence(client, options, SystemClock()),
+      recovery(client, options),
       expiry(client, options, SystemClock()) {
   client.Start();
   subscriber.Start();
@@ -130,7 +131,43 @@ class RedisWorld final : public SessionWorld {
   std::unique_ptr<session::EventBus::Subscription> subscription_;
 };
 
+class RedisRecoveryWorld final : public RecoveryWorld {
+ public:
+  explicit RedisRecoveryWorld(std::chrono::milliseconds recent)
+      : redis_(SharedRedis(), {.recovery_window = kWindow, .recovery_recent = recent}) {
+    SharedRedis().Command({"FLUSHALL"});
+    redis_.AwaitReady();
+  }
+  session::RecoveryStore& store() override { return redis_.recovery; }
+  std::vector<session::TakenSocket> KeepLease(const std::string& replica) override {
+    return Lease(replica, std::chrono::seconds(60)).taken;
+  }
+  void EndLease(const std::string& replica) override {
+    Lease(replica, std::chrono::milliseconds(1));
+    RunUntil([&] {
+      const auto swept = redis_.Await<session::SweepResult>(
+          [&](auto done) { redis_.presence.Sweep(std::chrono::seconds(1), std::move(done)); });
+      return SharedRedis().Command({"ZSCORE", "sesior:lease", replica}) == "(nil)";
+    });
+  }
+  std::int64_t TtlOf(const std::string& private_id) override {
+    return std::stoll(SharedRedis().Command({"PTTL", "sesior:rec:{" + private_id + "}"}));
+  }
+  void RunUntil(const std::function<bool()>& condition) override { redis_.RunUntil(condition); }
+
+ private:
+  session::LeaseState Lease(const std::string& replica, std::chrono::milliseconds ttl) {
+    return *redis_.Await<session::LeaseState>(
+        [&](auto done) { redis_.presence.KeepLease(replica, ttl, "", std::move(done)); });
+  }
+  RedisConnections redis_;
+};
+
 }  // namespace
+
+std::unique_ptr<RecoveryWorld> MakeRecoveryWorld(std::chrono::milliseconds recent) {
+  return std::make_unique<RedisRecoveryWorld>(recent);
+}
 
 std::unique_ptr<SessionWorld> MakeSessionWorld(session::SessionOptions options) {
   return std::make_unique<RedisWorld>(std::move(options));

@@ -12,9 +12,11 @@
 #include "services/session/redis/client.hpp"
 #include "services/session/redis/redis_expiry_store.hpp"
 #include "services/session/redis/redis_presence_store.hpp"
+#include "services/session/redis/redis_recovery_store.hpp"
 #include "services/session/redis/redis_session_store.hpp"
 #include "services/session/redis/subscriber.hpp"
 #include "services/session/redis/tracking_feed.hpp"
+#include "tests/support/recovery_world.hpp"
 #include "tests/support/redis_server.hpp"
 #include "tests/support/session_world.hpp"
 
@@ -46,6 +48,7 @@ struct RedisConnections {
   session::redis::Subscriber subscriber;
   session::redis::RedisSessionStore store;
   session::redis::RedisPresenceStore presence;
+  session::redis::RedisRecoveryStore recovery;
   session::redis::RedisExpiryStore expiry;
 };
 

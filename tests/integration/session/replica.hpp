@@ -28,7 +28,7 @@ class Replica {
     const auto action = session::LoadConfig(static_cast<int>(arguments.size()), arguments.data(), config_);
     EXPECT_TRUE(action.ok()) << action.status();
     core_.emplace(config_, metrics_);
-    operations_.emplace(core_->sessions(), core_->store(), core_->presence(), SystemClock());
+    operations_.emplace(core_->sessions(), core_->store(), core_->presence(), core_->recovery(), SystemClock());
     watches_.emplace(core_->sessions(), core_->executor(), SystemClock());
     broadcasts_.emplace(core_->store(), core_->bus(), core_->executor(), rpc_metrics_);
     server_.emplace(config_.listen, session::rpc::ServiceParts{*operations_, core_->executor(), rpc_metrics_},

@@ -357,6 +357,72 @@ TEST_P(SessionRpc, AnnouncesTheFirstAndTheLastReplicaOfASession) {
   EXPECT_EQ(events.deliveries.Next()->broadcast().packet().args_json(), R"(["user:left","ann"])");
 }
 
+TEST_P(SessionRpc, KeepsWhatASocketNeedsToGoOnElsewhere) {
+  presence::v1::KeepLeaseRequest lease;
+  lease.set_replica_id("r1");
+  ASSERT_TRUE(Call(&SessionClient::KeepLease, lease).ok());
+  presence::v1::SaveRecoveryRequest save;
+  presence::v1::RecoveryRecord& record = *save.add_records();
+  record.set_private_id("a-private-id-of-22-chs");
+  record.set_socket_id("socket-1");
+  record.set_namespace_("/");
+  record.set_session_id("ann");
+  record.add_rooms("a room\nwith blanks");
+  record.set_data_json(R"({"kept":true})");
+  record.set_owner_replica_id("r1");
+  ASSERT_TRUE(Call(&SessionClient::SaveRecovery, save).ok());
+
+  presence::v1::TakeRecoveryRequest take;
+  take.set_private_id(record.private_id());
+  take.set_namespace_("/");
+  take.set_session_id("bob");
+  take.set_new_owner_replica_id("r2");
+  EXPECT_EQ(ReasonOf(Call(&SessionClient::TakeRecovery, take).status()), "RECOVERY_NOT_FOUND");
+  take.set_session_id("ann");
+  const auto taken = Call(&SessionClient::TakeRecovery, take);
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  record.set_owner_replica_id("r2");
+  record.set_generation(1);
+  record.set_state(presence::v1::RECOVERY_STATE_OPEN);
+  EXPECT_EQ(taken->record().SerializeAsString(), record.SerializeAsString());
+  EXPECT_EQ(taken->former_owner_replica_id(), "r1");
+
+  const auto renewed = Call(&SessionClient::KeepLease, lease);
+  ASSERT_EQ(renewed->taken_size(), 1);
+  EXPECT_EQ(renewed->taken(0).socket_id(), "socket-1");
+  record.set_owner_replica_id("r1");
+  const auto late = Call(&SessionClient::SaveRecovery, save);
+  ASSERT_EQ(late->taken_private_ids_size(), 1);
+  EXPECT_EQ(late->taken_private_ids(0), record.private_id());
+}
+
+TEST_P(SessionRpc, BoundsRecoveryRecords) {
+  presence::v1::SaveRecoveryRequest save;
+  EXPECT_EQ(DetailsOf(Call(&SessionClient::SaveRecovery, save).status()).field, "records");
+  presence::v1::RecoveryRecord record;
+  record.set_private_id("a-private-id-of-22-chs");
+  record.set_socket_id("socket-1");
+  record.set_namespace_("/");
+  record.set_session_id("ann");
+  record.set_owner_replica_id("r1");
+  for (int i = 0; i < 100; ++i) *save.add_records() = record;
+  EXPECT_TRUE(Call(&SessionClient::SaveRecovery, save).ok());
+  *save.add_records() = record;
+  EXPECT_EQ(DetailsOf(Call(&SessionClient::SaveRecovery, save).status()).field, "records");
+  const auto refused = [&](void (*spoil)(presence::v1::RecoveryRecord&)) {
+    presence::v1::SaveRecoveryRequest one;
+    *one.add_records() = record;
+    spoil(*one.mutable_records(0));
+    return Call(&SessionClient::SaveRecovery, one).status();
+  };
+  EXPECT_EQ(DetailsOf(refused([](auto& r) { r.set_private_id("short"); })).field, "records.private_id");
+  EXPECT_EQ(DetailsOf(refused([](auto& r) { r.set_socket_id("a b"); })).field, "records.socket_id");
+  EXPECT_EQ(DetailsOf(refused([](auto& r) { r.set_namespace_("a"); })).field, "records.namespace");
+  EXPECT_EQ(DetailsOf(refused([](auto& r) { r.set_session_id("a b"); })).field, "records.session_id");
+  EXPECT_EQ(DetailsOf(refused([](auto& r) { r.set_owner_replica_id(""); })).field, "records.owner_replica_id");
+  EXPECT_EQ(ReasonOf(refused([](auto& r) { r.set_data_json(std::string(70'000, 'x')); })), "RECOVERY_TOO_LARGE");
+}
+
 TEST_P(SessionRpc, LosesNoBroadcastWhileItsLinkToRedisIsCut) {
   Events events;
   const auto subscription = client_->Subscribe("r1", "/", events);

@@ -1,8 +1,10 @@
 #include <utility>
 
 #include "tests/support/fake_change_feed.hpp"
+#include "tests/support/in_memory_recovery_store.hpp"
 #include "tests/support/in_memory_session_store.hpp"
 #include "tests/support/manual_executor.hpp"
+#include "tests/support/recovery_world.hpp"
 #include "tests/support/session_world.hpp"
 
 namespace sesior::testing {
@@ -52,7 +54,30 @@ class InMemoryWorld final : public SessionWorld {
   session::SessionService other_;
 };
 
+class InMemoryRecoveryWorld final : public RecoveryWorld {
+ public:
+  explicit InMemoryRecoveryWorld(std::chrono::milliseconds recent)
+      : executor_(clock_), store_(executor_, clock_, recent) {}
+  session::RecoveryStore& store() override { return store_; }
+  std::vector<session::TakenSocket> KeepLease(const std::string& replica) override { return store_.KeepLease(replica); }
+  void EndLease(const std::string& replica) override { store_.EndLease(replica); }
+  std::int64_t TtlOf(const std::string& private_id) override { return store_.TtlOf(private_id); }
+  void RunUntil(const std::function<bool()>& condition) override {
+    executor_.RunTasks();
+    EXPECT_TRUE(condition());
+  }
+
+ private:
+  FakeClock clock_;
+  ManualExecutor executor_;
+  InMemoryRecoveryStore store_;
+};
+
 }  // namespace
+
+std::unique_ptr<RecoveryWorld> MakeRecoveryWorld(std::chrono::milliseconds recent) {
+  return std::make_unique<InMemoryRecoveryWorld>(recent);
+}
 
 std::unique_ptr<SessionWorld> MakeSessionWorld(session::SessionOptions options) {
   return std::make_unique<InMemoryWorld>(std::move(options));

@@ -149,6 +149,28 @@ local function leave(ns, sid, replica, replid, now)
   return true
 end
 
+-- Recovery records: "<generation> <when taken> <state> <owner> <socket> <namespace> <session>" and, behind a line feed,
+-- what the domain puts there. An open one has no TTL: its owner's set of ids, which the sweep of its lease goes through,
+-- gives it one. A list tells a replica what others have taken from it.
+local RECOVERY_OPEN, RECOVERY_ENDED = '0', '2'
+
+local function recovery_key(pid) return 'sesior:rec:{' .. pid .. '}' end
+local function recovery_ids(replica) return 'sesior:recs:' .. replica end
+local function recovery_taken(replica) return 'sesior:rectaken:' .. replica end
+
+local function get_recovery(pid)
+  local generation, taken_at, state, owner, socket, ns, session, body = string.match(
+    call('GET', recovery_key(pid)) or '', '^(%d+) (%d+) (%d) (%S+) (%S+) (%S+) (%S+)\n(.*)$')
+  if not generation then return nil end
+  return {generation = generation, taken_at = taken_at, state = state, owner = owner, socket = socket, ns = ns,
+          session = session, body = body}
+end
+
+local function recovery_text(record)
+  return table.concat({record.generation, record.taken_at, record.state, record.owner, record.socket, record.ns,
+                       record.session}, ' ') .. '\n' .. record.body
+end
+
 -- Claims.
 local function each_claim(list, sid, apply)
   for ns, value, _, nonce in string.gmatch(list or '', '([^\31]*)\31([^\31]*)\31([^\31]*)\31([^\30]*)\30') do

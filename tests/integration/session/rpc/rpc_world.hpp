@@ -22,6 +22,7 @@
 #include "services/session/redis/asio_executor.hpp"
 #include "services/session/rpc/rpc_server.hpp"
 #include "tests/support/fake_event_bus.hpp"
+#include "tests/support/in_memory_recovery_store.hpp"
 #include "tests/support/in_memory_session_store.hpp"
 
 namespace sesior::testing {
@@ -155,7 +156,8 @@ class RpcWorld {
   session::rpc::RpcMetrics metrics{registry};
   session::HintFeed feed{bus};
   session::SessionService sessions{store, executor, SystemClock(), Options(), &feed};
-  session::rpc::Operations operations{sessions, store, presence, SystemClock()};
+  InMemoryRecoveryStore recovery{executor, SystemClock()};
+  session::rpc::Operations operations{sessions, store, presence, recovery, SystemClock()};
   session::rpc::WatchHub watches{sessions, executor, SystemClock()};
   session::rpc::BroadcastHub broadcasts{store, bus, executor, metrics};
   const std::string address = "unix:" + folder_ + "/s";

@@ -98,6 +98,14 @@ class ScriptedSessionClient final : public session_client::SessionClient {
                   Done<presence::v1::ListOnlineResponse> done) override {
     lists.Add(std::move(request), std::move(done));
   }
+  void SaveRecovery(presence::v1::SaveRecoveryRequest request, Options,
+                    Done<presence::v1::SaveRecoveryResponse> done) override {
+    saves.Add(std::move(request), std::move(done));
+  }
+  void TakeRecovery(presence::v1::TakeRecoveryRequest request, Options,
+                    Done<presence::v1::TakeRecoveryResponse> done) override {
+    takes.Add(std::move(request), std::move(done));
+  }
   std::unique_ptr<session_client::Registration> Watch(session::v1::SessionRef, std::chrono::milliseconds,
                                                       session_client::OnWatchEvent on_event) override {
     watches.push_back(std::move(on_event));
@@ -119,6 +127,8 @@ class ScriptedSessionClient final : public session_client::SessionClient {
   Calls<presence::v1::EnterRequest, presence::v1::EnterResponse> enters;
   Calls<presence::v1::LeaveRequest, presence::v1::LeaveResponse> leaves;
   Calls<presence::v1::ListOnlineRequest, presence::v1::ListOnlineResponse> lists;
+  Calls<presence::v1::SaveRecoveryRequest, presence::v1::SaveRecoveryResponse> saves;
+  Calls<presence::v1::TakeRecoveryRequest, presence::v1::TakeRecoveryResponse> takes;
   std::map<std::string, session_client::SubscriptionHandler*> subscriptions;
 
  private:

@@ -109,6 +109,11 @@ class SessionClient {
                      Done<presence::v1::LeaveResponse> done) = 0;
   virtual void ListOnline(presence::v1::ListOnlineRequest request, CallOptions options,
                           Done<presence::v1::ListOnlineResponse> done) = 0;
+  virtual void SaveRecovery(presence::v1::SaveRecoveryRequest request, CallOptions options,
+                            Done<presence::v1::SaveRecoveryResponse> done) = 0;
+  // Repeated elsewhere after a loss, it may find nothing although it took the record.
+  virtual void TakeRecovery(presence::v1::TakeRecoveryRequest request, CallOptions options,
+                            Done<presence::v1::TakeRecoveryResponse> done) = 0;
 
   // Resolves the session and watches it, in one round trip. `first_timeout` bounds the wait for the first event.
   virtual std::unique_ptr<Registration> Watch(session::v1::SessionRef session, std::chrono::milliseconds first_timeout,
