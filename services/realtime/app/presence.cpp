@@ -1,5 +1,6 @@
 #include "services/realtime/app/presence.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "services/realtime/bus/session_bus.hpp"
@@ -71,6 +72,10 @@ void Presence::KeepLease() {
   presence::v1::KeepLeaseRequest request;
   request.set_replica_id(options_.replica_id);
   request.set_peer_address(peer_address_);
+  const bool is_settled = std::none_of(entries_.begin(), entries_.end(), [](const auto& named) {
+    return named.second.known == Known::kUnknown || named.second.calling;
+  });
+  if (has_lease_ && is_settled) request.set_entered_epoch(epoch_);
   request.mutable_ttl()->set_seconds(options_.lease_ttl.count() / 1000);
   request.mutable_ttl()->set_nanos(static_cast<std::int32_t>(options_.lease_ttl.count() % 1000 * 1'000'000));
   client_.KeepLease(std::move(request), call_options(),
@@ -94,8 +99,9 @@ void Presence::OnLease(absl::StatusOr<presence::v1::KeepLeaseResponse> response)
     return;
   }
   if (on_lease_) on_lease_(*response);
-  if (response->fresh()) {
-    // Nothing of ours is known: send everything again, as the sessions are now.
+  if (response->fresh() || response->epoch() != epoch_) {
+    epoch_ = response->epoch();
+    // Nothing of ours is known for sure: send everything again, as the sessions are now.
     for (auto& [id, entry] : entries_) {
       entry.known = Known::kUnknown;
       if (has_lease_) entry.session.reset();

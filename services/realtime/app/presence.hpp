@@ -2,8 +2,9 @@
 //
 // Level-triggered: what is wanted (sockets counted here) is compared with what the service has confirmed, and the
 // difference is sent, one call a session at a time, again and again until it holds. A lease covers all; when the
-// service answers that it knew nothing of this replica (it or Redis was away for longer than the lease), everything is
-// sent again, made from the sessions as they are then.
+// service answers that it knows nothing of this replica for sure (it or Redis was away for longer than the lease, or
+// Redis was restarted or replaced), everything is sent again, made from the sessions as they are then; then what is
+// left over of before is forgotten there.
 //
 // Ownership: client and loop outlive it; it keeps what is under way alive.
 // Threading: thread-safe; works on one loop, where each `done` comes, too.
@@ -113,6 +114,7 @@ class Presence : public std::enable_shared_from_this<Presence> {
   Backoff lease_backoff_{{.initial = std::chrono::milliseconds(50), .max = std::chrono::milliseconds(1'000)}};
   std::atomic<bool> has_lease_ = false;  // written on the loop only
   OnLeaseAnswer on_lease_;
+  std::string epoch_;  // of what the service knows of us
   std::string peer_address_;
   bool keeping_lease_ = false;  // a call is open
   bool renewal_asked_ = false;  // since it was sent

@@ -27,8 +27,18 @@ struct TakenSocket {
   std::uint64_t generation = 0;  // of the taking
 };
 
+struct LeaseRequest {
+  std::string replica_id;
+  std::chrono::milliseconds ttl{10'000};
+  std::string peer_address = {};
+  std::string entered_epoch = {};  // under which every session that has sockets there was entered; empty: not all were
+};
+
 struct LeaseState {
-  bool fresh = false;  // nothing was known of the replica
+  // A new one: nothing is known of the replica, or it is in doubt since the store may have lost writes. It enters all
+  // again; what is left of it when it says so (entered_epoch) leaves, announced.
+  std::string epoch;
+  bool fresh = false;  // the epoch is new
   std::vector<LiveReplica> replicas;
   std::vector<TakenSocket> taken;  // from this replica, since the last answer; some 100 at most
 };
@@ -64,8 +74,7 @@ class PresenceStore {
  public:
   virtual ~PresenceStore() = default;
 
-  virtual void KeepLease(std::string replica_id, std::chrono::milliseconds ttl, std::string peer_address,
-                         Done<LeaseState> done) = 0;
+  virtual void KeepLease(LeaseRequest request, Done<LeaseState> done) = 0;
   // The lease ends now; the next sweeps take its entries.
   virtual void ReleaseLease(std::string replica_id, Done<void> done) = 0;
   // True: the session came online by this. kNotFound (SESSION_NOT_FOUND, SESSION_DESTROYED), kFailedPrecondition

@@ -12,29 +12,30 @@ namespace sesior::session::redis {
 RedisPresenceStore::RedisPresenceStore(Client& client, StoreOptions options, const Clock& clock)
     : client_(client), options_(std::move(options)), clock_(clock) {}
 
-void RedisPresenceStore::KeepLease(std::string replica_id, std::chrono::milliseconds ttl, std::string peer_address,
-                                   Done<LeaseState> done) {
-  client_.Run(ScriptId::kLease, 0,
-              std::move(Arguments().Add(std::move(replica_id)).Add(ttl.count()).Add(std::move(peer_address))),
-              [done = std::move(done)](absl::StatusOr<Reply> reply) mutable {
-                if (!reply.ok()) return std::move(done)(reply.status());
-                LeaseState state;
-                state.fresh = reply->size() > 0 && (*reply)[0].text() == "1";
-                if (reply->size() > 1) {
-                  const Reply taken = (*reply)[1];
-                  for (std::size_t i = 0; i < taken.size(); ++i) {
-                    const std::vector<std::string> parts = absl::StrSplit(ToAbsl(taken[i].text()), ' ');
-                    std::uint64_t generation = 0;
-                    if (parts.size() == 4 && absl::SimpleAtoi(parts[3], &generation)) {
-                      state.taken.push_back({parts[0], parts[1], parts[2], generation});
-                    }
-                  }
-                }
-                for (std::size_t i = 2; i + 1 < reply->size(); i += 2) {
-                  state.replicas.push_back({std::string((*reply)[i].text()), std::string((*reply)[i + 1].text())});
-                }
-                std::move(done)(std::move(state));
-              });
+void RedisPresenceStore::KeepLease(LeaseRequest request, Done<LeaseState> done) {
+  Arguments arguments;
+  arguments.Add(std::move(request.replica_id)).Add(request.ttl.count()).Add(std::move(request.peer_address));
+  arguments.Add(client_.server().master_replid).Add(std::move(request.entered_epoch)).Add(clock_.WallMillis());
+  client_.Run(ScriptId::kLease, 0, std::move(arguments), [done = std::move(done)](absl::StatusOr<Reply> reply) mutable {
+    if (!reply.ok()) return std::move(done)(reply.status());
+    LeaseState state;
+    state.fresh = reply->size() > 0 && (*reply)[0].text() == "1";
+    if (reply->size() > 2) {
+      state.epoch = std::string((*reply)[1].text());
+      const Reply taken = (*reply)[2];
+      for (std::size_t i = 0; i < taken.size(); ++i) {
+        const std::vector<std::string> parts = absl::StrSplit(ToAbsl(taken[i].text()), ' ');
+        std::uint64_t generation = 0;
+        if (parts.size() == 4 && absl::SimpleAtoi(parts[3], &generation)) {
+          state.taken.push_back({parts[0], parts[1], parts[2], generation});
+        }
+      }
+    }
+    for (std::size_t i = 3; i + 1 < reply->size(); i += 2) {
+      state.replicas.push_back({std::string((*reply)[i].text()), std::string((*reply)[i + 1].text())});
+    }
+    std::move(done)(std::move(state));
+  });
 }
 
 void RedisPresenceStore::ReleaseLease(std::string replica_id, Done<void> done) {

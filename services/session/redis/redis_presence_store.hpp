@@ -1,6 +1,7 @@
-// PresenceStore on Redis. Keys: sesior:lease (replica -> end of its lease), sesior:peer (replica -> length and
-// address), sesior:on:ns (namespaces), sesior:on:{<namespace>}:e (entries), :s (by time), :k (by key), :r:<replica>
-// (its sessions). Threading: confined to the client's thread.
+// PresenceStore on Redis. Keys: sesior:lease (replica -> end of its lease), sesior:peer (replica -> length of its
+// lease, replid of the Redis that had it, address), sesior:on:ns (namespaces), sesior:on:{<namespace>}:e (entries), :s
+// (by time), :k (by key), :r:<replica> (its sessions), :d:<replica> (those of them that nobody has told since Redis may
+// have lost writes). Threading: confined to the client's thread.
 #pragma once
 
 #include <string>
@@ -16,8 +17,7 @@ class RedisPresenceStore final : public PresenceStore {
  public:
   RedisPresenceStore(Client& client, StoreOptions options, const Clock& clock);
 
-  void KeepLease(std::string replica_id, std::chrono::milliseconds ttl, std::string peer_address,
-                 Done<LeaseState> done) override;
+  void KeepLease(LeaseRequest request, Done<LeaseState> done) override;
   void ReleaseLease(std::string replica_id, Done<void> done) override;
   void Enter(EnterRequest request, Done<bool> done) override;
   void Leave(std::string replica_id, std::string name_space, SessionId session_id, Done<bool> done) override;

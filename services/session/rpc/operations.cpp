@@ -425,11 +425,13 @@ void Operations::Run(presence::v1::KeepLeaseRequest request, Done<presence::v1::
   if (ttl < milliseconds(1'000) || ttl > milliseconds(60'000)) {
     return std::move(done)(InvalidField("ttl", "must be 1 s to 60 s"));
   }
-  presence_.KeepLease(std::move(*request.mutable_replica_id()), ttl, std::move(*request.mutable_peer_address()),
+  presence_.KeepLease({std::move(*request.mutable_replica_id()), ttl, std::move(*request.mutable_peer_address()),
+                       std::move(*request.mutable_entered_epoch())},
                       [done = std::move(done)](absl::StatusOr<LeaseState> state) mutable {
                         if (!state.ok()) return std::move(done)(state.status());
                         presence::v1::KeepLeaseResponse response;
                         response.set_fresh(state->fresh);
+                        response.set_epoch(std::move(state->epoch));
                         for (LiveReplica& replica : state->replicas) {
                           presence::v1::KeepLeaseResponse::Replica& listed = *response.add_replicas();
                           listed.set_replica_id(std::move(replica.replica_id));

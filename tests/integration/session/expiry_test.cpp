@@ -169,8 +169,10 @@ TEST_F(Expiry, LeavesNothingOfASessionThatWasEnded) {
 
 TEST_F(Expiry, TakesItsPresenceAlong) {
   const SessionId id = Create(60s);
-  ASSERT_TRUE(
-      redis_.Await<LeaseState>([&](auto done) { redis_.presence.KeepLease("r1", 60s, "", std::move(done)); }).ok());
+  ASSERT_TRUE(redis_.Await<LeaseState>([&](auto done) {
+                      redis_.presence.KeepLease({"r1", 60s}, std::move(done));
+                    })
+                  .ok());
   EnterRequest request{"r1", "/", id, "ann", "{}", "joined", "left", 1};
   ASSERT_TRUE(*redis_.Await<bool>([&](auto done) { redis_.presence.Enter(request, std::move(done)); }));
   Redis({"DEL", "sess:" + id.text()});

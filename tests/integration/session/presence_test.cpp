@@ -37,9 +37,10 @@ class Presence : public ::testing::Test {
   SessionId NewSession() {
     return redis_.Await<SessionResult>([&](auto done) { service_.Create({}, std::move(done)); })->session.id;
   }
-  LeaseState Lease(const std::string& replica, std::chrono::milliseconds ttl = 10s) {
-    return *redis_.Await<LeaseState>(
-        [&](auto done) { redis_.presence.KeepLease(replica, ttl, replica + ":1", std::move(done)); });
+  LeaseState Lease(const std::string& replica, std::chrono::milliseconds ttl = 10s, std::string entered = "") {
+    return *redis_.Await<LeaseState>([&](auto done) {
+      redis_.presence.KeepLease({replica, ttl, replica + ":1", std::move(entered)}, std::move(done));
+    });
   }
   absl::StatusOr<bool> Enter(const std::string& replica, const SessionId& id, const std::string& key,
                              std::uint64_t revision = 1) {
@@ -202,6 +203,81 @@ TEST_F(Presence, RemovesWhatADeadReplicaLeftOnce) {
   EXPECT_EQ(std::count_if(published.begin(), published.end(), [](const auto& p) { return p.starts_with("left"); }),
             250);
   EXPECT_TRUE(Lease("dead").fresh) << "it has to send everything again";
+}
+
+TEST_F(Presence, TellsAReplicaThatCameBackInTheMiddleOfItsSweepToEnterAllAgain) {
+  const std::string epoch = Lease("r1").epoch;
+  for (int i = 0; i < 150; ++i) ASSERT_TRUE(*Enter("r1", NewSession(), absl::StrCat("n", i)));
+  Lease("r1", 1ms);
+  redis_.RunUntil([&] { return Lease("r2").replicas.size() == 1; });
+  ASSERT_EQ(redis_.Await<SweepResult>([&](auto done) { redis_.presence.Sweep(1s, std::move(done)); })->removed, 100);
+  EXPECT_FALSE(Lease("r2").fresh);
+  const LeaseState back = Lease("r1");
+  EXPECT_TRUE(back.fresh);
+  EXPECT_NE(back.epoch, epoch);
+  EXPECT_EQ(Lease("r1").epoch, back.epoch);
+}
+
+// A Redis that comes back without its last writes: what was lost is entered again, what is left over goes, and nothing
+// is announced that others know already.
+TEST_F(Presence, ComesRightAfterRedisHasLostWrites) {
+  RedisServer server;
+  RedisConnections redis(server);
+  SessionService service(redis.store, redis.executor, SystemClock(), TestSessionOptions());
+  redis.AwaitReady();
+  const auto lease = [&](const std::string& entered) {
+    return *redis.Await<LeaseState>([&](auto done) {
+      redis.presence.KeepLease({"r1", 60s, "", entered}, std::move(done));
+    });
+  };
+  const auto enter = [&](const SessionId& id, const std::string& key) {
+    EnterRequest request{"r1", "/", id, key, "{}", "joined " + key, "left " + key, 1};
+    return redis.Await<bool>([&](auto done) { redis.presence.Enter(request, std::move(done)); });
+  };
+  std::vector<SessionId> ids;
+  for (int i = 0; i < 3; ++i) {
+    ids.push_back(redis.Await<SessionResult>([&](auto done) { service.Create({}, std::move(done)); })->session.id);
+  }
+  const LeaseState first = lease("");
+  EXPECT_TRUE(first.fresh);
+  ASSERT_TRUE(*enter(ids[0], "stays"));
+  ASSERT_TRUE(*enter(ids[1], "goes"));
+  EXPECT_EQ(server.Command({"SAVE"}), "OK");
+  ASSERT_TRUE(*redis.Await<bool>([&](auto done) { redis.presence.Leave("r1", "/", ids[1], std::move(done)); }));
+  ASSERT_TRUE(*enter(ids[2], "comes"));
+  EXPECT_FALSE(lease(first.epoch).fresh);
+
+  std::vector<std::string> published;
+  bool listening = false;
+  server.Kill();
+  redis.RunUntil([&] { return !redis.client.ready(); });
+  server.Start();
+  const auto subscription = redis.subscriber.Subscribe(
+      BroadcastChannel("/"),
+      {.on_message = [&](std::string_view m) { published.emplace_back(m.substr(m.find('\n') + 1)); },
+       .on_up = [&listening] { listening = true; }});
+  redis.AwaitReady();
+  redis.RunUntil([&] { return listening; });
+  const auto online = [&] {
+    std::vector<std::string> keys;
+    const auto list =
+        redis.Await<OnlineList>([&](auto done) { redis.presence.ListByKey("/", "", 9, std::move(done)); });
+    for (const OnlineEntry& entry : list->entries) keys.push_back(entry.key);
+    return keys;
+  };
+  EXPECT_THAT(online(), ElementsAre("goes", "stays")) << "as it was when it was saved";
+
+  const LeaseState second = lease(first.epoch);
+  EXPECT_TRUE(second.fresh);
+  EXPECT_EQ(lease(first.epoch).epoch, second.epoch) << "a repeated call makes no new one, and takes nothing";
+  EXPECT_FALSE(*enter(ids[0], "stays"));
+  EXPECT_TRUE(*enter(ids[2], "comes"));
+  EXPECT_THAT(online(), ElementsAre("comes", "goes", "stays"));
+  EXPECT_FALSE(lease(second.epoch).fresh);
+  EXPECT_THAT(online(), ElementsAre("comes", "stays"));
+  redis.RunUntil([&] { return published.size() == 2; });
+  EXPECT_THAT(published, ElementsAre("joined comes", "left goes"));
+  EXPECT_EQ(server.Command({"KEYS", "sesior:on:{/}:d:*"}), "");
 }
 
 TEST_F(Presence, LetsAReplicaGoAtOnceWhenItSaysSo) {

@@ -157,8 +157,9 @@ class RedisRecoveryWorld final : public RecoveryWorld {
 
  private:
   session::LeaseState Lease(const std::string& replica, std::chrono::milliseconds ttl) {
-    return *redis_.Await<session::LeaseState>(
-        [&](auto done) { redis_.presence.KeepLease(replica, ttl, "", std::move(done)); });
+    return *redis_.Await<session::LeaseState>([&](auto done) {
+      redis_.presence.KeepLease({replica, ttl}, std::move(done));
+    });
   }
   RedisConnections redis_;
 };

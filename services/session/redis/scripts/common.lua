@@ -136,6 +136,7 @@ end
 -- `replica` has no socket of the session any more. True when that was the last one.
 local function leave(ns, sid, replica, replid, now)
   call('SREM', online_key(ns, 'r:' .. replica), sid)
+  call('SREM', online_key(ns, 'd:' .. replica), sid)
   local entry = get_entry(ns, sid)
   if not entry then return false end
   for i = #entry, ENTRY_FIXED + 1, -1 do

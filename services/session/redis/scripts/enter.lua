@@ -8,6 +8,7 @@ local tomb = call('GET', keys.tomb)
 if tomb then return {'GONE', tomb} end
 if call('EXISTS', keys.sess) == 0 then return {'MISSING'} end
 local entry = get_entry(ns, sid)
+call('SREM', online_key(ns, 'd:' .. replica), sid)
 if not entry then
   put_entry(ns, sid, {num(clock), ARGV[12], ARGV[8], ARGV[9], ARGV[11], replica})
   call('ZADD', online_key(ns, 's'), num(clock), sid)

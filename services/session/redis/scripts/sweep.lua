@@ -5,6 +5,7 @@ for _, replica in ipairs(call('ZRANGEBYSCORE', 'sesior:lease', '-inf', num(clock
   local length = string.match(call('HGET', 'sesior:peer', replica) or '', '^%d+') or '0'
   if tonumber(length) <= tonumber(ARGV[3]) then
     local taken = 0
+    call('HSET', 'sesior:peer', replica, '0 - ')  -- should it come back before all is taken: it has to tell all again
     for _, ns in ipairs(call('SMEMBERS', 'sesior:on:ns')) do
       for _, sid in ipairs(call('SRANDMEMBER', online_key(ns, 'r:' .. replica), 100 - taken)) do
         leave(ns, sid, replica, ARGV[2], ARGV[1])
@@ -19,6 +20,7 @@ for _, replica in ipairs(call('ZRANGEBYSCORE', 'sesior:lease', '-inf', num(clock
       call('SREM', recovery_ids(replica), pid)
     end
     if #ids > 0 then return {taken, 1} end
+    for _, ns in ipairs(call('SMEMBERS', 'sesior:on:ns')) do call('DEL', online_key(ns, 'd:' .. replica)) end
     call('DEL', recovery_taken(replica))
     call('ZREM', 'sesior:lease', replica)
     call('HDEL', 'sesior:peer', replica)

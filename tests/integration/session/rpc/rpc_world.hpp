@@ -30,7 +30,7 @@ namespace sesior::testing {
 // Answers that Redis is away: presence is tested with a real one, in tests/integration/session.
 class NoPresence final : public session::PresenceStore {
  public:
-  void KeepLease(std::string, std::chrono::milliseconds, std::string, Done<session::LeaseState> done) override {
+  void KeepLease(session::LeaseRequest, Done<session::LeaseState> done) override {
     std::move(done)(session::LeaseState{});
   }
   void ReleaseLease(std::string, Done<void> done) override { std::move(done)(Away()); }

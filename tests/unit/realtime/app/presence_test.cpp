@@ -86,6 +86,36 @@ TEST_F(PresenceTest, RenewsSoonWhenAsked) {
   EXPECT_TRUE(client_.leases.empty());
 }
 
+// Redis was restarted or replaced: who is here is told again, and then that this was all.
+TEST_F(PresenceTest, EntersAllAgainInANewEpoch) {
+  const auto lease = [this](const std::string& epoch) {
+    auto call = client_.leases.Take();
+    presence::v1::KeepLeaseResponse response;
+    response.set_epoch(epoch);
+    call.Answer(response);
+    loop_.Run();
+    return call.request.entered_epoch();
+  };
+  EXPECT_EQ(lease("e1"), "");
+  Enter(ann_);
+  Answer(client_.enters);
+  loop_.Advance(milliseconds(3334));
+  EXPECT_EQ(lease("e1"), "e1");
+  EXPECT_TRUE(client_.enters.empty());
+  loop_.Advance(milliseconds(3334));
+  EXPECT_EQ(lease("e2"), "e1") << "the service knows better";
+  auto get = client_.gets.Take();
+  session::v1::GetSessionResponse current;
+  *current.mutable_session() = *ann_;
+  get.Answer(current);
+  loop_.Run();
+  loop_.Advance(milliseconds(3334));
+  EXPECT_EQ(lease("e2"), "") << "not all are told yet";
+  Answer(client_.enters);
+  loop_.Advance(milliseconds(3334));
+  EXPECT_EQ(lease("e2"), "e2");
+}
+
 TEST_F(PresenceTest, EntersWithTheFirstSocketAndLeavesWithTheLast) {
   GetLease(true);
   Enter(ann_, "socket-1");
