@@ -11,8 +11,8 @@ session::redis::ConnectionOptions Options(const RedisServer& server, const std::
   session::redis::ConnectionOptions options;
   options.address = *session::redis::ParseRedisUrl(server.url());
   options.address.password = password;
-  options.stall_timeout = std::chrono::milliseconds(500);
-  options.connect_timeout = std::chrono::milliseconds(500);
+  options.stall_timeout = std::chrono::seconds(3);  // a busy machine is no outage
+  options.connect_timeout = std::chrono::seconds(3);
   options.backoff = {.initial = std::chrono::milliseconds(5), .max = std::chrono::milliseconds(50)};
   return options;
 }
@@ -33,7 +33,7 @@ RedisConnections::RedisConnections(const RedisServer& server, session::redis::St
       subscriber(io,
                  {.connection = Options(server, password),
                   .heartbeat = std::chrono::milliseconds(100),
-                  .silence_limit = std::chrono::milliseconds(1000)},
+                  .silence_limit = std::chrono::seconds(3)},
                  client, [](bool, const absl::Status&) {}),
       store(client, options, SystemClock()),
       presence(client, options, SystemClock()),
