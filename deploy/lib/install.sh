@@ -14,7 +14,7 @@ build_packages=(
 run_packages=("${build_packages[@]}" redis-server util-linux)
 # What testing takes on top. ccache makes the second build fast; clang is for the fuzz build; python3-* and go* are clients.
 test_packages=(
-  libgtest-dev libgmock-dev ccache clang clang-format chromium procps curl
+  libgtest-dev libgmock-dev ccache clang clang-format chromium procps curl openssl
   python3-socketio python3-aiohttp python3-requests python3-websocket python3-grpcio python3-protobuf mypy
   golang-go golang-google-grpc-dev golang-github-golang-protobuf-1-5-dev protoc-gen-go protoc-gen-go-grpc
 )

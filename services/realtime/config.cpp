@@ -98,6 +98,7 @@ absl::StatusOr<Flags::Action> LoadConfig(int argc, const char* const* argv, Conf
   flags.Add("listen", &server.listen, "address for clients, host:port; port 0: any free one");
   flags.Add("ops-listen", &config.ops_listen, "address for /livez, /readyz and /metrics, host:port");
   flags.Add("session-addresses", &config.session_addresses, "replicas of the session service, host:port,...");
+  session_client::AddFlags(flags, config.session_credentials);
   flags.Add("client-bundle-dir", &server.client_bundle_dir,
             "\"dist\" of the npm package socket.io-client, to be served; empty: it is not");
   flags.Add("allowed-origins", &server.allowed_origins,

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "services/realtime/server.hpp"
 #include "sesior/config/flags.hpp"
+#include "sesior/session_client/credentials.hpp"
 
 namespace sesior::realtime {
 
@@ -19,6 +20,7 @@ struct Config {
   std::vector<std::string> transports = {"polling", "websocket"};
   std::string ops_listen = "127.0.0.1:0";
   std::vector<std::string> session_addresses;
+  session_client::ClientCredentials session_credentials;
   std::chrono::milliseconds stop_timeout{15'000};
   std::string parser = "json";      // or msgpack
   std::string log_level = "info";   // debug, info, warn or error

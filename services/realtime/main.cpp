@@ -37,8 +37,8 @@ int main(int argc, char** argv) {
   StartLog(config);
 
   sesior::telemetry::Registry registry;
-  auto sessions =
-      sesior::session_client::MakeSessionClient({.addresses = config.session_addresses, .home = config.replica_name});
+  auto sessions = sesior::session_client::MakeSessionClient(
+      {.addresses = config.session_addresses, .home = config.replica_name, .credentials = config.session_credentials});
   sesior::realtime::App app(config, *sessions, registry);
   sesior::realtime::MetricsExport metrics(registry, app.server());
   sesior::ops::OpsServer ops(

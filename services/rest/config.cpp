@@ -67,6 +67,7 @@ absl::StatusOr<config::Flags::Action> LoadConfig(int argc, const char* const* ar
   flags.Add("listen", &config.listen, "address to listen on, host:port; port 0: any free one");
   flags.Add("ops-listen", &config.ops_listen, "address of /livez, /readyz and /metrics, host:port");
   flags.Add("session-addresses", &config.session_addresses, "the session service's replicas, host:port each");
+  session_client::AddFlags(flags, config.session_credentials);
   flags.Add("web-root", &config.web_root, "folder of the page, with an index.html; empty: none");
   flags.Add("realtime-urls", &config.realtime_urls,
             "where the page finds the realtime replicas, http://host:port each");

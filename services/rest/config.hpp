@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "sesior/config/flags.hpp"
+#include "sesior/session_client/credentials.hpp"
 
 namespace sesior::rest {
 
@@ -15,6 +16,7 @@ struct Config {
   std::string listen = "127.0.0.1:8080";
   std::string ops_listen = "127.0.0.1:9080";
   std::vector<std::string> session_addresses = {"127.0.0.1:7100"};
+  session_client::ClientCredentials session_credentials;
   std::string web_root;                      // empty: no page
   std::vector<std::string> realtime_urls;    // for the page
   std::vector<std::string> allowed_origins;  // scheme://host[:port]

@@ -53,7 +53,9 @@ int main(int argc, char** argv) {
 
   sesior::telemetry::Registry registry;
   sesior::rest::App app(config, *std::move(page),
-                        sesior::session_client::MakeSessionClient({.addresses = config.session_addresses}), registry);
+                        sesior::session_client::MakeSessionClient(
+                            {.addresses = config.session_addresses, .credentials = config.session_credentials}),
+                        registry);
   sesior::rest::Server server(
       ServerOptionsOf(config), registry,
       [&app](sesior::http::Request request, const std::string& peer, sesior::rest::Reply reply) {

@@ -77,6 +77,31 @@ std::vector<std::string> CookieProblems(const CookieAttributes& cookie) {
   return problems;
 }
 
+// Who may call, and from where.
+std::vector<std::string> CallerProblems(const Config& config) {
+  std::vector<std::string> problems = grpc_tls::Problems(config.tls, "tls", "tls-client-ca");
+  for (const RoleTokens* role : {&config.edge_tokens, &config.backend_tokens, &config.admin_tokens}) {
+    for (const std::string& token : role->tokens) {
+      if (token.size() >= Callers::kLeastTokenBytes) continue;
+      problems.push_back(absl::StrCat("--", NameOf(role->role), "-tokens: at least 16 bytes each"));
+      break;
+    }
+  }
+  const bool has_tls = !config.tls.cert.empty();
+  if (!config.tls.ca.empty() && !has_tls) problems.push_back("--tls-client-ca: needs --tls-cert and --tls-key");
+  if (has_tls && !config.knows_callers()) {
+    problems.push_back("--tls-cert: callers need --tls-client-ca, or tokens of a role, to prove who they are");
+  }
+  if (IsLoopback(config.listen)) return problems;
+  if (!config.knows_callers()) {
+    problems.push_back(
+        "--listen: beyond loopback callers must prove who they are: --tls-client-ca or --edge-tokens-file");
+  } else if (!has_tls && !config.network_encrypts) {
+    problems.push_back("--listen: beyond loopback tokens travel encrypted: --tls-cert, or --network-encrypts");
+  }
+  return problems;
+}
+
 std::vector<std::string> Apply(const Raw& raw, Config& config) {
   std::vector<std::string> problems;
   absl::StatusOr<redis::Address> address = redis::ParseRedisUrl(raw.redis_url);
@@ -138,9 +163,7 @@ std::vector<std::string> Apply(const Raw& raw, Config& config) {
     problems.push_back("--user-sessions-full: must be end-oldest or refuse");
   }
 
-  if (!IsLoopback(config.listen)) {
-    problems.push_back("--listen: must be a loopback address: callers cannot prove who they are yet");
-  }
+  for (std::string& problem : CallerProblems(config)) problems.push_back(std::move(problem));
 
   using telemetry::Level;
   if (!Choose<Level>(
@@ -165,8 +188,26 @@ absl::StatusOr<config::Flags::Action> LoadConfig(int argc, const char* const* ar
   CookieAttributes& cookie = config.sessions.cookie;
   config::Flags flags("sesior-session", "SESIOR_SESSION_",
                       "Keeps sessions in Redis and passes on broadcasts, over gRPC.");
-  flags.Add("listen", &config.listen, "gRPC address, host:port; on loopback; port 0: any free one");
+  flags.Add("listen", &config.listen,
+            "gRPC address, host:port; port 0: any free one; beyond loopback with TLS and roles only");
   flags.Add("ops-listen", &config.ops_listen, "address of /metrics, /livez and /readyz");
+  flags.Add("tls-cert", &config.tls.cert,
+            "PEM file of the gRPC port's certificate and its chain; read again on change");
+  flags.Add("tls-key", &config.tls.key, "PEM file of its key");
+  flags.Add("tls-client-ca", &config.tls.ca, "PEM file of the authorities that callers' certificates must come from");
+  flags.Add("network-encrypts", &config.network_encrypts,
+            "gRPC in plaintext beyond loopback is meant: a service mesh encrypts");
+  flags.Add("edge-names", &config.certificate_names.edge,
+            "names in certificates of callers with the role edge: DNS or URI alternative names, or the common name");
+  flags.Add("backend-names", &config.certificate_names.backend, "the same for the role backend");
+  flags.Add("admin-names", &config.certificate_names.admin, "the same for the role admin");
+  flags.AddSecret("edge-tokens", &config.edge_tokens.tokens, &config.edge_tokens.file,
+                  "bearer tokens of callers with the role edge (REST and realtime), 16 bytes or more; a file is read "
+                  "again when it changes");
+  flags.AddSecret("backend-tokens", &config.backend_tokens.tokens, &config.backend_tokens.file,
+                  "the same for the role backend: other services");
+  flags.AddSecret("admin-tokens", &config.admin_tokens.tokens, &config.admin_tokens.file,
+                  "the same for the role admin: operators");
   flags.AddSecret(
       "redis-url", &raw.redis_url,
       "redis://[[user]:password@]host[:port][/database], unix:///path[?db=N], or "
@@ -176,7 +217,7 @@ absl::StatusOr<config::Flags::Action> LoadConfig(int argc, const char* const* ar
   flags.Add("redis-key-prefix", &config.store.key_prefix, "connect-redis's `prefix`");
   flags.AddSecret("cookie-secret", &raw.secrets, &config.secret_file,
                   "express-session's secrets: the first signs, any verifies; a file is read again when it changes");
-  flags.Add("cookie-secret-reload", &config.secret_reload, "how often the file of the secrets is looked at",
+  flags.Add("cookie-secret-reload", &config.secret_reload, "how often files of secrets and tokens are looked at",
             {50ms, 1h});
   flags.Add("cookie-name", &cookie.name, "name of the session cookie");
   flags.Add("cookie-path", &cookie.path, "Path of the cookie");
@@ -238,8 +279,10 @@ absl::StatusOr<config::Flags::Action> LoadConfig(int argc, const char* const* ar
 
 bool IsLoopback(const std::string& listen) {
   if (absl::StartsWith(listen, "unix:")) return true;
+  // Digits and dots only: "127.example.com" is a name, of any machine.
   const std::string host = listen.substr(0, listen.rfind(':'));
-  return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
+  return host == "localhost" || host == "[::1]" ||
+         (absl::StartsWith(host, "127.") && host.find_first_not_of("0123456789.") == std::string::npos);
 }
 
 }  // namespace sesior::session

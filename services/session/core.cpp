@@ -68,11 +68,29 @@ Core::Core(const Config& config, Metrics& metrics)
       sessions_(store_, executor_, SystemClock(), config.sessions, Either(tracking_feed_.get(), hint_feed_.get())),
       secret_reload_(config.secret_reload) {
   if (config.secret_file.empty()) return;
-  secret_file_.emplace(config.secret_file, config.sessions.secrets, metrics.secrets_loaded, metrics.secrets_refused,
-                       [this](const std::vector<std::string>& secrets) { sessions_.SetSecrets(secrets); });
+  Follow(config.secret_file, config.sessions.secrets, 1,
+         [this](const SecretFile::Secrets& secrets) { sessions_.SetSecrets(secrets); });
 }
 
 Core::~Core() { Stop(); }
+
+void Core::Follow(const std::string& path, const SecretFile::Secrets& current, std::size_t least_bytes,
+                  std::function<void(const SecretFile::Secrets&)> apply) {
+  secret_files_.emplace_back(path, current, metrics_.secrets_loaded, metrics_.secrets_refused, std::move(apply),
+                             least_bytes);
+}
+
+void Core::FollowTokens(const Config& config, Callers& callers, const std::function<void()>& on_change) {
+  for (const RoleTokens* known : {&config.edge_tokens, &config.backend_tokens, &config.admin_tokens}) {
+    callers.SetTokens(known->role, known->tokens);
+    if (known->file.empty()) continue;
+    Follow(known->file, known->tokens, Callers::kLeastTokenBytes,
+           [&callers, on_change, role = known->role](const SecretFile::Secrets& tokens) {
+             callers.SetTokens(role, tokens);
+             on_change();
+           });
+  }
+}
 
 absl::Status Core::Start() {
   executor_.Post([this] {
@@ -81,7 +99,7 @@ absl::Status Core::Start() {
     if (tracking_feed_ != nullptr) tracking_feed_->Start();
     Sweep();
     expiry_sweeper_.Start();
-    if (secret_file_) LookAtSecrets();
+    if (!secret_files_.empty()) LookAtSecrets();
   });
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "core");
@@ -144,7 +162,7 @@ void Core::Judge() {
 }
 
 void Core::LookAtSecrets() {
-  secret_file_->Look();
+  for (SecretFile& file : secret_files_) file.Look();
   executor_.After(secret_reload_, [this] { LookAtSecrets(); });
 }
 

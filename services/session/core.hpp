@@ -9,8 +9,8 @@
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <thread>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -47,6 +47,10 @@ class Core final : public runtime::Part {
   // Called on the core thread at every change of serving(). Set before Start.
   void OnServing(std::function<void(bool)> on_serving) { on_serving_ = std::move(on_serving); }
 
+  // Gives `callers` their tokens, now and whenever a file of them changes; then calls `on_change` on the core thread.
+  // Before Start.
+  void FollowTokens(const Config& config, Callers& callers, const std::function<void()>& on_change);
+
   Executor& executor() { return executor_; }
   SessionService& sessions() { return sessions_; }
   SessionStore& store() { return store_; }
@@ -55,6 +59,8 @@ class Core final : public runtime::Part {
   EventBus& bus() { return subscriber_; }
 
  private:
+  void Follow(const std::string& path, const SecretFile::Secrets& current, std::size_t least_bytes,
+              std::function<void(const SecretFile::Secrets&)> apply);
   void OnClientDown(const absl::Status& why, bool fatal);
   void OnTracking(bool tracks, const absl::Status& why);
   void Judge();
@@ -80,7 +86,7 @@ class Core final : public runtime::Part {
   ExpirySweeper expiry_sweeper_;
   SessionService sessions_;
   SessionCounts counted_;  // of sessions_, as far as the metrics have it
-  std::optional<SecretFile> secret_file_;
+  std::vector<SecretFile> secret_files_;
   const std::chrono::milliseconds secret_reload_;
   LiveSessions::Counts counted_reads_;
   std::function<void(bool)> on_serving_;

@@ -30,7 +30,11 @@ int main(int argc, char** argv) {
   rpc::Operations operations(core.sessions(), core.store(), core.presence(), core.recovery(), SystemClock());
   rpc::WatchHub watches(core.sessions(), core.executor(), SystemClock(), config.recheck);
   rpc::BroadcastHub broadcasts(core.store(), core.bus(), core.executor(), rpc_metrics);
-  rpc::RpcServer rpc_server(config.listen, {operations, core.executor(), rpc_metrics}, watches, broadcasts);
+  Callers callers(config.certificate_names);
+  rpc::RpcServer rpc_server(config.listen,
+                            {operations, core.executor(), rpc_metrics, config.knows_callers() ? &callers : nullptr},
+                            watches, broadcasts, {.tls = config.tls, .network_encrypts = config.network_encrypts});
+  core.FollowTokens(config, callers, [&rpc_server] { rpc_server.RecheckCallers(); });
   core.OnServing([&rpc_server](bool serving) { rpc_server.SetServing(serving); });
   ops::OpsServer ops(config.ops_listen, registry, [&core] { return core.serving(); });
   return runtime::Run({&core, &ops, &rpc_server}, config.stop_timeout);

@@ -16,10 +16,10 @@ struct Metrics {
         expiry_late(r.Histogram("sesior_session_expiry_late_seconds",
                                 "By how much the longest waiting entry of a sweep's batch was late.", {},
                                 {0.05, 0.1, 0.25, 0.5, 1, 2, 5, 30, 300})),
-        secrets_loaded(
-            r.Counter("sesior_session_secret_reloads_total", "Changes of the secrets' file.", {{"result", "loaded"}})),
-        secrets_refused(
-            r.Counter("sesior_session_secret_reloads_total", "Changes of the secrets' file.", {{"result", "refused"}})),
+        secrets_loaded(r.Counter("sesior_session_secret_reloads_total", "Changes of files of secrets and tokens.",
+                                 {{"result", "loaded"}})),
+        secrets_refused(r.Counter("sesior_session_secret_reloads_total", "Changes of files of secrets and tokens.",
+                                  {{"result", "refused"}})),
         revived(r.Counter("sesior_session_revived_total",
                           "Records that a late foreign write brought back after their session had ended, removed.")),
         overwrites_mended(r.Counter("sesior_session_stale_overwrites_total",

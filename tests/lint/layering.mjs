@@ -19,7 +19,8 @@ export const LIBRARY_MAY_USE = {
   socketio: ['base'],
   grpc_threads: [],
   grpc_status: ['base', 'proto'],
-  session_client: ['base', 'telemetry', 'grpc_status', 'proto'],
+  grpc_tls: [],
+  session_client: ['base', 'telemetry', 'config', 'grpc_status', 'grpc_tls', 'proto'],
 };
 
 // Headers of other people's: the only folders that see them, or those that never do.
@@ -30,7 +31,7 @@ const CONFINED = [
   {
     what: 'gRPC',
     header: /^grpc(pp)?\/|\.grpc\.pb\.h$/,
-    only: ['libs/grpc_threads/', 'libs/grpc_status/', 'libs/session_client/', 'services/session/rpc/', 'services/session/main.cpp', 'services/session/app', 'tests/'],
+    only: ['libs/grpc_threads/', 'libs/grpc_status/', 'libs/grpc_tls/', 'libs/session_client/', 'services/session/rpc/', 'services/session/main.cpp', 'services/session/app', 'tests/'],
   },
   { what: 'spdlog', header: /^spdlog\//, only: ['libs/telemetry/src/'] },
   { what: 'I/O', header: /^asio(\.hpp|\/)|^sys\/(socket|epoll)\.h$/, never: [/^services\/[^/]+\/domain\//, /^libs\/socketio\//] },

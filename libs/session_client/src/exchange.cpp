@@ -11,17 +11,19 @@ using internal::v1::ExchangeRequest;
 using internal::v1::ExchangeResponse;
 using internal::v1::Reply;
 
-void Exchange::Start(internal::v1::ExchangeService::Stub& stub, InFlight::Token in_flight) {
+void Exchange::Start(internal::v1::ExchangeService::Stub& stub, Access& access, InFlight::Token in_flight) {
   auto self = shared_from_this();
   stream_ = std::make_shared<Stream>(Stream::Callbacks{
       .in_flight = std::move(in_flight),
       .on_open = [self] { self->callbacks_.on_open(self); },
       .on_read = [self](ExchangeResponse& response) { self->OnRead(response); },
       .fill = [self](ExchangeRequest& request) { return self->Fill(request); },
-      .on_done = [self](const grpc::Status&) { self->OnDone(); },
+      .on_done = [self](const grpc::Status& status) { self->OnDone(status); },
   });
-  stream_->Start(Stream::Unreachable::kWait,
-                 [&stub](auto* context, auto* reactor) { stub.async()->Exchange(context, reactor); });
+  stream_->Start(Stream::Unreachable::kWait, [&stub, &access](auto* context, auto* reactor) {
+    access.Authorize(*context);
+    stub.async()->Exchange(context, reactor);
+  });
 }
 
 Exchange::SendResult Exchange::Send(OpenCallPtr call) {
@@ -86,7 +88,7 @@ void Exchange::OnRead(ExchangeResponse& response) {
   if (go_away) callbacks_.on_go_away(shared_from_this());
   for (auto& [call, reply] : finished) {
     if (reply->has_status()) {
-      std::move(call->finish)(grpc_status::FromProto(reply->status()));
+      std::move(call->finish)(WithoutOurRefusal(grpc_status::FromProto(reply->status())));
     } else if (static_cast<int>(reply->result_case()) != static_cast<int>(call->call.op_case())) {
       // Operations and their results have the same numbers.
       std::move(call->finish)(absl::InternalError("the session service answered another operation"));
@@ -119,7 +121,8 @@ bool Exchange::going_away() const {
   return going_away_;
 }
 
-void Exchange::OnDone() {
+void Exchange::OnDone(const grpc::Status& status) {
+  if (!status.ok()) WithoutOurRefusal(grpc_status::FromGrpc(status)).IgnoreError();  // logs it
   std::vector<OpenCallPtr> lost;
   {
     absl::MutexLock lock(&mutex_);

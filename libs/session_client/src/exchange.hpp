@@ -14,6 +14,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "access.hpp"
 #include "bidi_stream.hpp"
 #include "in_flight.hpp"
 #include "sesior/internal/v1/exchange.grpc.pb.h"
@@ -47,7 +48,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   explicit Exchange(Callbacks callbacks) : callbacks_(std::move(callbacks)) {}
 
   // Once; waits for the server as long as it takes. Nothing else may be called before.
-  void Start(internal::v1::ExchangeService::Stub& stub, InFlight::Token in_flight);
+  void Start(internal::v1::ExchangeService::Stub& stub, Access& access, InFlight::Token in_flight);
 
   enum class SendResult {
     kSent,
@@ -72,7 +73,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
   bool Fill(internal::v1::ExchangeRequest& request) ABSL_LOCKS_EXCLUDED(mutex_);
   void OnRead(internal::v1::ExchangeResponse& response) ABSL_LOCKS_EXCLUDED(mutex_);
-  void OnDone() ABSL_LOCKS_EXCLUDED(mutex_);
+  void OnDone(const grpc::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const Callbacks callbacks_;
   std::shared_ptr<Stream> stream_;

@@ -95,6 +95,7 @@ class GrpcSessionClient final : public SessionClient {
  public:
   explicit GrpcSessionClient(Options options)
       : options_(std::move(options)),
+        access_(std::make_shared<Access>(options_.credentials)),
         home_(options_.home.empty() ? std::nullopt : std::optional(StableHash(options_.home))),
         work_(asio::make_work_guard(worker_)),
         expire_timer_(worker_),
@@ -307,6 +308,7 @@ class GrpcSessionClient final : public SessionClient {
       return;
     }
     ++call->tries;
+    call->replica->Authorize(*call->context);
     call->context->set_deadline(std::chrono::system_clock::now() + (call->deadline - steady_clock::now()));
     if (!call->options.correlation_id.empty()) call->context->AddMetadata("x-request-id", call->options.correlation_id);
     if (!call->options.traceparent.empty()) call->context->AddMetadata("traceparent", call->options.traceparent);
@@ -322,7 +324,7 @@ class GrpcSessionClient final : public SessionClient {
             // No details: the transport says so, not the service.
             TryUnary(call, method);
           } else {
-            std::move(call->done)(grpc_status::FromGrpc(status));
+            std::move(call->done)(WithoutOurRefusal(grpc_status::FromGrpc(status)));
           }
         });
   }
@@ -351,6 +353,7 @@ class GrpcSessionClient final : public SessionClient {
   void Close();
 
   const Options options_;
+  const std::shared_ptr<Access> access_;
   const std::optional<std::uint64_t> home_;  // where everything goes; none: by session
   InFlight in_flight_;
   asio::io_context worker_;
@@ -375,15 +378,19 @@ std::string ToAddress(const asio::ip::tcp::endpoint& endpoint) {
   return (endpoint.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(endpoint.port());
 }
 
+// Of a configured address, without the brackets.
+std::string HostOf(const std::string& address) {
+  const std::string host = address.substr(0, address.rfind(':'));
+  return host.size() > 2 && host.front() == '[' ? host.substr(1, host.size() - 2) : host;
+}
+
 void GrpcSessionClient::Resolve() {
   if (closing_) return;
   resolving_ = options_.addresses.size();
   for (const std::string& address : options_.addresses) {
     const std::size_t colon = address.rfind(':');
-    std::string host = address.substr(0, colon);
     const std::string port = colon == std::string::npos ? kDefaultPort : address.substr(colon + 1);
-    if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
-    resolver_.async_resolve(host, port, [this, address](std::error_code error, const auto& results) {
+    resolver_.async_resolve(HostOf(address), port, [this, address](std::error_code error, const auto& results) {
       if (closing_) return;
       // A name server that does not answer takes no replica away.
       if (!error) {
@@ -406,8 +413,10 @@ void GrpcSessionClient::ResolveAgainLater() {
 }
 
 void GrpcSessionClient::SetReplicas() {
-  std::set<std::string> wanted;
-  for (const auto& [name, addresses] : resolved_) wanted.insert(addresses.begin(), addresses.end());
+  std::map<std::string, std::string> wanted;  // the host each was configured by
+  for (const auto& [name, addresses] : resolved_) {
+    for (const std::string& address : addresses) wanted.emplace(address, HostOf(name));
+  }
   std::vector<ReplicaPtr> opened;
   std::vector<ReplicaPtr> closed;
   {
@@ -416,9 +425,9 @@ void GrpcSessionClient::SetReplicas() {
     for (ReplicaPtr& replica : replicas_) {
       (wanted.erase(replica->address()) == 1 ? kept : closed).push_back(std::move(replica));
     }
-    for (const std::string& address : wanted) {
+    for (const auto& [address, host] : wanted) {
       opened.push_back(
-          std::make_shared<Replica>(address, worker_, in_flight_,
+          std::make_shared<Replica>(address, host, access_, worker_, in_flight_,
                                     Replica::Callbacks{
                                         .on_lost = [this](std::vector<OpenCallPtr> calls) { OnLost(std::move(calls)); },
                                         .on_change = [this] { asio::post(worker_, [this] { OnReplicasChanged(); }); },

@@ -1,7 +1,5 @@
 #include "replica.hpp"
 
-#include <grpcpp/create_channel.h>
-
 #include <utility>
 
 #include "affinity.hpp"
@@ -16,7 +14,7 @@ namespace {
 constexpr std::chrono::seconds kStable(10);  // a stream that stood so long starts the backoff anew
 constexpr std::chrono::seconds kLetGoDelay(1);
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
+grpc::ChannelArguments ChannelArguments() {
   grpc::ChannelArguments arguments;
   // A connection of its own per replica, found dead within seconds, tried again within a second.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -28,7 +26,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 500);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
   arguments.SetMaxReceiveMessageSize(16 << 20);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  return arguments;
 }
 
 // Spreads a hash over all bits (the finalizer of MurmurHash3).
@@ -42,13 +40,15 @@ std::uint64_t Mix(std::uint64_t x) {
 
 }  // namespace
 
-Replica::Replica(std::string address, asio::io_context& worker, const InFlight& in_flight, Callbacks callbacks)
+Replica::Replica(std::string address, const std::string& host, std::shared_ptr<Access> access, asio::io_context& worker,
+                 const InFlight& in_flight, Callbacks callbacks)
     : address_(std::move(address)),
       address_hash_(StableHash(address_)),
+      access_(std::move(access)),
       worker_(worker),
       in_flight_(in_flight),
       callbacks_(std::move(callbacks)),
-      channel_(MakeChannel(address_)),
+      channel_(access_->MakeChannel(address_, host, ChannelArguments())),
       exchange_stub_(internal::v1::ExchangeService::NewStub(channel_)),
       sessions_(session::v1::SessionService::NewStub(channel_)),
       broadcasts_(broadcast::v1::BroadcastService::NewStub(channel_)),
@@ -71,7 +71,7 @@ void Replica::Open() {
     next_ = exchange;
   }
   opened_at_ = std::chrono::steady_clock::now();
-  exchange->Start(*exchange_stub_, in_flight_.Take());
+  exchange->Start(*exchange_stub_, *access_, in_flight_.Take());
 }
 
 void Replica::OnOpen(const ExchangePtr& exchange) {

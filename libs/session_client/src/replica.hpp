@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "access.hpp"
 #include "asio/io_context.hpp"
 #include "asio/steady_timer.hpp"
 #include "exchange.hpp"
@@ -38,8 +39,9 @@ class Replica : public std::enable_shared_from_this<Replica> {
     // state() has changed; on any thread.
     std::function<void()> on_change;
   };
-  // `address`: host:port with a numeric host. Streams hold tokens of `in_flight`.
-  Replica(std::string address, asio::io_context& worker, const InFlight& in_flight, Callbacks callbacks);
+  // `address`: host:port with a numeric host; `host`: as it is configured. Streams hold tokens of `in_flight`.
+  Replica(std::string address, const std::string& host, std::shared_ptr<Access> access, asio::io_context& worker,
+          const InFlight& in_flight, Callbacks callbacks);
 
   void Open() ABSL_LOCKS_EXCLUDED(mutex_);
   // There are other replicas: a stream that is going away takes no more calls.
@@ -49,6 +51,9 @@ class Replica : public std::enable_shared_from_this<Replica> {
   void Expire(std::chrono::steady_clock::time_point now) ABSL_LOCKS_EXCLUDED(mutex_);
 
   Exchange::SendResult Send(OpenCallPtr call) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Every call and stream by the stubs below begins with this.
+  void Authorize(grpc::ClientContext& context) { access_->Authorize(context); }
 
   State state() const { return state_; }
   const std::string& address() const { return address_; }
@@ -71,6 +76,7 @@ class Replica : public std::enable_shared_from_this<Replica> {
 
   const std::string address_;
   const std::uint64_t address_hash_;
+  const std::shared_ptr<Access> access_;
   asio::io_context& worker_;
   const InFlight& in_flight_;
   const Callbacks callbacks_;

@@ -57,6 +57,7 @@ void SubscriptionStream::Open() {
   });
   attempt_ = attempt;
   attempt->stream->Start(Bidi::Unreachable::kFail, [&](auto* context, auto* reactor) {
+    replica->Authorize(*context);
     replica->broadcasts().async()->Subscribe(context, reactor);
   });
   attempt->stream->Kick();

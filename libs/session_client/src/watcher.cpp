@@ -142,6 +142,7 @@ Watcher::StreamPtr Watcher::StreamOf(const ReplicaPtr& replica) {
   });
   streams_.push_back(made);
   made->stream->Start(Bidi::Unreachable::kFail, [&](auto* context, auto* reactor) {
+    replica->Authorize(*context);
     replica->sessions().async()->WatchSessions(context, reactor);
   });
   return made;

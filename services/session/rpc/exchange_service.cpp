@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "services/session/rpc/denials.hpp"
+#include "services/session/rpc/roles.hpp"
 #include "services/session/rpc/server_stream.hpp"
 #include "sesior/base/error.hpp"
 #include "sesior/grpc_status/grpc_status.hpp"
@@ -31,7 +33,7 @@ constexpr std::size_t kMaxMessageBytes = std::size_t{1} << 20;
 // A call is open from its arrival until its reply is taken for writing.
 class ExchangeService::Stream final : public std::enable_shared_from_this<Stream> {
  public:
-  explicit Stream(ExchangeService& service) : service_(service) {}
+  Stream(ExchangeService& service, Caller caller) : service_(service), caller_(std::move(caller)) {}
 
   grpc::ServerBidiReactor<ExchangeRequest, ExchangeResponse>* Start(grpc::CallbackServerContext* context) {
     service_.metrics_.exchange_streams.Increment();
@@ -49,6 +51,9 @@ class ExchangeService::Stream final : public std::enable_shared_from_this<Stream
     }
     stream_->Kick();
   }
+
+  const Caller& caller() const { return caller_; }
+  void EndUnknown() { stream_->Finish(NoLongerKnown(service_.metrics_)); }
 
  private:
   enum class State { kOpen, kCancelled };
@@ -173,6 +178,10 @@ class ExchangeService::Stream final : public std::enable_shared_from_this<Stream
 
   template <typename Request, typename Response>
   void Run(std::uint64_t id, Request& request, Response* (Reply::*result)()) {
+    if (const absl::Status allowed = caller_.Allow(LeastRole(request)); !allowed.ok()) {
+      CountDenial(allowed, service_.metrics_);
+      return Answer(id, allowed);
+    }
     service_.operations_.Run(std::move(request),
                              [self = shared_from_this(), id, result](absl::StatusOr<Response> response) {
                                if (!response.ok()) return self->Answer(id, response.status());
@@ -236,6 +245,7 @@ class ExchangeService::Stream final : public std::enable_shared_from_this<Stream
   }
 
   ExchangeService& service_;
+  const Caller caller_;
   const std::shared_ptr<ServerStream<ExchangeRequest, ExchangeResponse>> stream_ =
       std::make_shared<ServerStream<ExchangeRequest, ExchangeResponse>>();
   absl::Mutex mutex_;
@@ -245,18 +255,23 @@ class ExchangeService::Stream final : public std::enable_shared_from_this<Stream
   ExchangeResponse waiting_ ABSL_GUARDED_BY(mutex_);
 };
 
-ExchangeService::ExchangeService(Operations& operations, Executor& core, RpcMetrics& metrics)
-    : operations_(operations), core_(core), metrics_(metrics) {}
+ExchangeService::ExchangeService(Operations& operations, Executor& core, RpcMetrics& metrics, const Callers* callers)
+    : operations_(operations), core_(core), metrics_(metrics), callers_(callers) {}
 
 ExchangeService::~ExchangeService() = default;
 
 grpc::ServerBidiReactor<ExchangeRequest, ExchangeResponse>* ExchangeService::Exchange(
     grpc::CallbackServerContext* context) {
-  auto stream = std::make_shared<Stream>(*this);
+  Caller caller(callers_, *context);
+  if (const absl::Status allowed = caller.Allow(LeastRole(ExchangeRequest())); !allowed.ok()) {
+    return new RefusedStream<ExchangeRequest, ExchangeResponse>(Denied(allowed, metrics_));
+  }
+  auto stream = std::make_shared<Stream>(*this, std::move(caller));
   streams_.Remember(stream);
   return stream->Start(context);
 }
 
 void ExchangeService::GoAway() { streams_.GoAway(); }
+void ExchangeService::RecheckCallers() { streams_.RecheckCallers(core_); }
 
 }  // namespace sesior::session::rpc

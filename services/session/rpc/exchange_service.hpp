@@ -7,9 +7,11 @@
 //          of one that uses the id of an open call again is ended with INVALID_ARGUMENT.
 // Expiry:  a call past its deadline, or cancelled, when its turn comes is not executed. One that is executing goes on;
 //          if it was cancelled meanwhile its answer is dropped, and it counts as open until then.
+// Roles:   the stream needs the role edge; each call in it the one that it would need by itself.
 // Threading: thread-safe. Streams refer to `operations`, `core` and the metrics, which must outlive the gRPC server.
 #pragma once
 
+#include "services/session/domain/callers.hpp"
 #include "services/session/domain/executor.hpp"
 #include "services/session/rpc/live_streams.hpp"
 #include "services/session/rpc/operations.hpp"
@@ -20,7 +22,8 @@ namespace sesior::session::rpc {
 
 class ExchangeService final : public internal::v1::ExchangeService::CallbackService {
  public:
-  ExchangeService(Operations& operations, Executor& core, RpcMetrics& metrics);
+  // `callers` null: everybody may do everything.
+  ExchangeService(Operations& operations, Executor& core, RpcMetrics& metrics, const Callers* callers = nullptr);
   ~ExchangeService() override;
 
   grpc::ServerBidiReactor<internal::v1::ExchangeRequest, internal::v1::ExchangeResponse>* Exchange(
@@ -28,6 +31,8 @@ class ExchangeService final : public internal::v1::ExchangeService::CallbackServ
 
   // Asks the clients of all streams to go elsewhere; what they have sent is still answered.
   void GoAway();
+  // On the core, when what callers have to show has changed.
+  void RecheckCallers();
 
  private:
   class Stream;
@@ -35,6 +40,7 @@ class ExchangeService final : public internal::v1::ExchangeService::CallbackServ
   Operations& operations_;
   Executor& core_;
   RpcMetrics& metrics_;
+  const Callers* callers_;
   LiveStreams<Stream> streams_;
 };
 

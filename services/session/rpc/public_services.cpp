@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "services/session/domain/errors.hpp"
+#include "services/session/rpc/denials.hpp"
+#include "services/session/rpc/roles.hpp"
 #include "services/session/rpc/server_stream.hpp"
 #include "sesior/base/error.hpp"
 #include "sesior/grpc_status/grpc_status.hpp"
@@ -28,6 +30,10 @@ grpc::ServerUnaryReactor* Unary(const ServiceParts& parts, grpc::CallbackServerC
                                 Response* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   parts.metrics.calls_unary.Increment();
+  if (const absl::Status allowed = Caller(parts.callers, *context).Allow(LeastRole(*request)); !allowed.ok()) {
+    reactor->Finish(Denied(allowed, parts.metrics));
+    return reactor;
+  }
   parts.core.Post([&operations = parts.operations, &metrics = parts.metrics, request, response, reactor, context] {
     if (context->IsCancelled()) return reactor->Finish(grpc::Status::CANCELLED);
     operations.Run(*request, [&metrics, response, reactor](absl::StatusOr<Response> result) {
@@ -53,7 +59,7 @@ grpc::Status TooMany(std::string reason, std::string_view message) {
 
 class SessionRpcs::WatchStream final : public WatchHub::Sink, public std::enable_shared_from_this<WatchStream> {
  public:
-  explicit WatchStream(SessionRpcs& service) : service_(service) {}
+  WatchStream(SessionRpcs& service, Caller caller) : service_(service), caller_(std::move(caller)) {}
 
   grpc::ServerBidiReactor<WatchSessionsRequest, WatchSessionsResponse>* Start(grpc::CallbackServerContext* context) {
     service_.parts_.metrics.watch_streams.Increment();
@@ -92,6 +98,9 @@ class SessionRpcs::WatchStream final : public WatchHub::Sink, public std::enable
     }
     stream_->Kick();
   }
+
+  const Caller& caller() const { return caller_; }
+  void EndUnknown() { stream_->Finish(NoLongerKnown(service_.parts_.metrics)); }
 
  private:
   void OnRead(WatchSessionsRequest& request) {
@@ -143,6 +152,7 @@ class SessionRpcs::WatchStream final : public WatchHub::Sink, public std::enable
   }
 
   SessionRpcs& service_;
+  const Caller caller_;
   const std::shared_ptr<ServerStream<WatchSessionsRequest, WatchSessionsResponse>> stream_ =
       std::make_shared<ServerStream<WatchSessionsRequest, WatchSessionsResponse>>();
   // On the core:
@@ -156,18 +166,28 @@ SessionRpcs::SessionRpcs(ServiceParts parts, WatchHub& hub) : parts_(parts), hub
 SessionRpcs::~SessionRpcs() = default;
 
 grpc::ServerBidiReactor<WatchSessionsRequest, WatchSessionsResponse>* SessionRpcs::WatchSessions(Context* context) {
-  auto stream = std::make_shared<WatchStream>(*this);
+  Caller caller(parts_.callers, *context);
+  if (const absl::Status allowed = caller.Allow(LeastRole(WatchSessionsRequest())); !allowed.ok()) {
+    return new RefusedStream<WatchSessionsRequest, WatchSessionsResponse>(Denied(allowed, parts_.metrics));
+  }
+  auto stream = std::make_shared<WatchStream>(*this, std::move(caller));
   streams_.Remember(stream);
   return stream->Start(context);
 }
 
 void SessionRpcs::GoAway() { streams_.GoAway(); }
+void SessionRpcs::RecheckCallers() { streams_.RecheckCallers(parts_.core); }
 
 // One export: each session is read when the one before has left, so a slow reader holds one at a time. Destroys itself.
 class SessionRpcs::Export final : public grpc::ServerWriteReactor<session::v1::ExportUserResponse> {
  public:
-  Export(ServiceParts parts, const session::v1::ExportUserRequest& request) : parts_(parts) {
+  Export(ServiceParts parts, const absl::Status& allowed, const session::v1::ExportUserRequest& request)
+      : parts_(parts) {
     parts_.metrics.calls_unary.Increment();
+    if (!allowed.ok()) {
+      Finish(Denied(allowed, parts_.metrics));
+      return;
+    }
     parts_.core.Post([this, request] {
       parts_.operations.ExportIds(request, [this](absl::StatusOr<std::vector<SessionId>> ids) {
         if (!ids.ok()) return End(ids.status());
@@ -211,8 +231,8 @@ class SessionRpcs::Export final : public grpc::ServerWriteReactor<session::v1::E
 };
 
 grpc::ServerWriteReactor<session::v1::ExportUserResponse>* SessionRpcs::ExportUser(
-    Context*, const session::v1::ExportUserRequest* request) {
-  return new Export(parts_, *request);
+    Context* context, const session::v1::ExportUserRequest* request) {
+  return new Export(parts_, Caller(parts_.callers, *context).Allow(LeastRole(*request)), *request);
 }
 
 // Each adapter is the same line; the names come from the generated base class.
@@ -239,7 +259,7 @@ SESIOR_UNARY(SessionRpcs, session::v1, EraseUser)
 class BroadcastRpcs::SubscribeStream final : public BroadcastHub::Sink,
                                              public std::enable_shared_from_this<SubscribeStream> {
  public:
-  explicit SubscribeStream(BroadcastRpcs& service) : service_(service) {}
+  SubscribeStream(BroadcastRpcs& service, Caller caller) : service_(service), caller_(std::move(caller)) {}
 
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Start(grpc::CallbackServerContext* context) {
     service_.parts_.metrics.subscribe_streams.Increment();
@@ -281,6 +301,9 @@ class BroadcastRpcs::SubscribeStream final : public BroadcastHub::Sink,
       self->Push(grpc::Slice(response.SerializeAsString()));
     });
   }
+
+  const Caller& caller() const { return caller_; }
+  void EndUnknown() { stream_->Finish(NoLongerKnown(service_.parts_.metrics)); }
 
  private:
   bool slow() ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -337,6 +360,7 @@ class BroadcastRpcs::SubscribeStream final : public BroadcastHub::Sink,
   }
 
   BroadcastRpcs& service_;
+  const Caller caller_;
   const std::shared_ptr<ServerStream<grpc::ByteBuffer, grpc::ByteBuffer>> stream_ =
       std::make_shared<ServerStream<grpc::ByteBuffer, grpc::ByteBuffer>>();
   bool over_ = false;  // on the core
@@ -351,12 +375,17 @@ BroadcastRpcs::~BroadcastRpcs() = default;
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* BroadcastRpcs::Subscribe(
     grpc::CallbackServerContext* context) {
-  auto stream = std::make_shared<SubscribeStream>(*this);
+  Caller caller(parts_.callers, *context);
+  if (const absl::Status allowed = caller.Allow(LeastRole(SubscribeRequest())); !allowed.ok()) {
+    return new RefusedStream<grpc::ByteBuffer, grpc::ByteBuffer>(Denied(allowed, parts_.metrics));
+  }
+  auto stream = std::make_shared<SubscribeStream>(*this, std::move(caller));
   streams_.Remember(stream);
   return stream->Start(context);
 }
 
 void BroadcastRpcs::GoAway() { streams_.GoAway(); }
+void BroadcastRpcs::RecheckCallers() { streams_.RecheckCallers(parts_.core); }
 
 SESIOR_UNARY(BroadcastRpcs, broadcast::v1, Publish)
 SESIOR_UNARY(BroadcastRpcs, broadcast::v1, ReadHistory)

@@ -1,8 +1,9 @@
 // The public packages over gRPC: unary rpcs as thin adapters to Operations, WatchSessions on the WatchHub, Subscribe on
-// the BroadcastHub. What is not listed here answers UNIMPLEMENTED.
+// the BroadcastHub. What is not listed here answers UNIMPLEMENTED. Each asks for its role first (roles.hpp).
 // Threading: thread-safe; everything they refer to must outlive the gRPC server.
 #pragma once
 
+#include "services/session/domain/callers.hpp"
 #include "services/session/domain/executor.hpp"
 #include "services/session/rpc/broadcast_hub.hpp"
 #include "services/session/rpc/live_streams.hpp"
@@ -20,6 +21,8 @@ struct ServiceParts {
   Operations& operations;
   Executor& core;
   RpcMetrics& metrics;
+  // Who may do what; null: every caller everything, which is for loopback alone.
+  const Callers* callers = nullptr;
 };
 
 class SessionRpcs final : public session::v1::SessionService::CallbackService {
@@ -27,6 +30,8 @@ class SessionRpcs final : public session::v1::SessionService::CallbackService {
   SessionRpcs(ServiceParts parts, WatchHub& hub);
   ~SessionRpcs() override;
   void GoAway();
+  // On the core, when what callers have to show has changed.
+  void RecheckCallers();
 
   using Context = grpc::CallbackServerContext;
   using Reactor = grpc::ServerUnaryReactor;
@@ -76,6 +81,7 @@ class BroadcastRpcs final : public broadcast::v1::BroadcastService::WithRawCallb
   BroadcastRpcs(ServiceParts parts, BroadcastHub& hub);
   ~BroadcastRpcs() override;
   void GoAway();
+  void RecheckCallers();
 
   grpc::ServerUnaryReactor* Publish(grpc::CallbackServerContext*, const broadcast::v1::PublishRequest*,
                                     broadcast::v1::PublishResponse*) override;

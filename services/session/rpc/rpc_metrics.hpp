@@ -15,6 +15,10 @@ struct RpcMetrics {
         expired(
             registry.Counter("sesior_session_calls_expired_total", "Calls dropped unexecuted past their deadline.")),
         refused(registry.Counter("sesior_session_calls_refused_total", "Calls refused over the stream's limit.")),
+        denied_unknown(registry.Counter("sesior_session_calls_denied_total",
+                                        "Calls and streams refused for who called.", {{"reason", "credentials"}})),
+        denied_role(registry.Counter("sesior_session_calls_denied_total", "Calls and streams refused for who called.",
+                                     {{"reason", "role"}})),
         exchange_streams(registry.Gauge("sesior_session_streams", "Open streams.", {{"stream", "exchange"}})),
         watch_streams(registry.Gauge("sesior_session_streams", "Open streams.", {{"stream", "watch"}})),
         subscribe_streams(registry.Gauge("sesior_session_streams", "Open streams.", {{"stream", "subscribe"}})),
@@ -32,6 +36,8 @@ struct RpcMetrics {
   telemetry::Counter& errors;
   telemetry::Counter& expired;
   telemetry::Counter& refused;
+  telemetry::Counter& denied_unknown;
+  telemetry::Counter& denied_role;
   telemetry::Gauge& exchange_streams;
   telemetry::Gauge& watch_streams;
   telemetry::Gauge& subscribe_streams;

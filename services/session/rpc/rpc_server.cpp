@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 
+#include "sesior/grpc_tls/credentials.hpp"
 #include "sesior/telemetry/log.hpp"
 
 namespace sesior::session::rpc {
@@ -21,9 +22,12 @@ bool IsLoopback(const std::string& listen) {
 
 }  // namespace
 
-RpcServer::RpcServer(std::string listen, ServiceParts parts, WatchHub& watches, BroadcastHub& broadcasts)
+RpcServer::RpcServer(std::string listen, ServiceParts parts, WatchHub& watches, BroadcastHub& broadcasts,
+                     RpcServerOptions options)
     : listen_(std::move(listen)),
-      exchange_(parts.operations, parts.core, parts.metrics),
+      options_(std::move(options)),
+      knows_callers_(parts.callers != nullptr),
+      exchange_(parts.operations, parts.core, parts.metrics, parts.callers),
       sessions_(parts, watches),
       broadcasts_(parts, broadcasts),
       presence_(parts) {}
@@ -31,7 +35,8 @@ RpcServer::RpcServer(std::string listen, ServiceParts parts, WatchHub& watches, 
 RpcServer::~RpcServer() { Stop(); }
 
 absl::Status RpcServer::Start() {
-  if (!IsLoopback(listen_)) {
+  const bool is_tls = !options_.tls.cert.empty();
+  if (!IsLoopback(listen_) && !(knows_callers_ && (is_tls || options_.network_encrypts))) {
     return absl::InvalidArgumentError("listen: without credentials the session service listens on loopback only");
   }
   grpc::EnableDefaultHealthCheckService(true);
@@ -44,7 +49,8 @@ absl::Status RpcServer::Start() {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.SetMaxReceiveMessageSize(8 << 20);
-  builder.AddListeningPort(listen_, grpc::InsecureServerCredentials(), &port_);
+  builder.AddListeningPort(
+      listen_, is_tls ? grpc_tls::MakeServerCredentials(options_.tls) : grpc::InsecureServerCredentials(), &port_);
   builder.RegisterService(&exchange_);
   builder.RegisterService(&sessions_);
   builder.RegisterService(&broadcasts_);
@@ -58,7 +64,8 @@ absl::Status RpcServer::Start() {
   }
   const std::string addr =
       listen_.rfind("unix:", 0) == 0 ? listen_ : listen_.substr(0, listen_.rfind(':') + 1) + std::to_string(port_);
-  telemetry::Log(telemetry::Level::kInfo, "listening", {{"name", "grpc"}, {"addr", addr}});
+  telemetry::Log(telemetry::Level::kInfo, "listening",
+                 {{"name", "grpc"}, {"addr", addr}, {"tls", is_tls}, {"roles", knows_callers_}});
   return absl::OkStatus();
 }
 
@@ -66,6 +73,12 @@ void RpcServer::SetServing(bool serving) {
   absl::MutexLock lock(&mutex_);
   serving_ = serving;
   ReportHealth();
+}
+
+void RpcServer::RecheckCallers() {
+  exchange_.RecheckCallers();
+  sessions_.RecheckCallers();
+  broadcasts_.RecheckCallers();
 }
 
 void RpcServer::ReportHealth() {

@@ -192,4 +192,14 @@ class ServerStream final : public grpc::ServerBidiReactor<Request, Response>,
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
+// A stream that is refused before it stands: without the initial metadata that a client takes as "it stands".
+template <typename Request, typename Response>
+class RefusedStream final : public grpc::ServerBidiReactor<Request, Response> {
+ public:
+  explicit RefusedStream(const grpc::Status& status) { this->Finish(status); }
+
+ private:
+  void OnDone() override { delete this; }
+};
+
 }  // namespace sesior::session::rpc

@@ -31,8 +31,12 @@ class Replica {
     operations_.emplace(core_->sessions(), core_->store(), core_->presence(), core_->recovery(), SystemClock());
     watches_.emplace(core_->sessions(), core_->executor(), SystemClock());
     broadcasts_.emplace(core_->store(), core_->bus(), core_->executor(), rpc_metrics_);
-    server_.emplace(config_.listen, session::rpc::ServiceParts{*operations_, core_->executor(), rpc_metrics_},
-                    *watches_, *broadcasts_);
+    callers_.emplace(config_.certificate_names);
+    server_.emplace(config_.listen,
+                    session::rpc::ServiceParts{*operations_, core_->executor(), rpc_metrics_,
+                                               config_.knows_callers() ? &*callers_ : nullptr},
+                    *watches_, *broadcasts_, session::rpc::RpcServerOptions{.tls = config_.tls});
+    core_->FollowTokens(config_, *callers_, [this] { server_->RecheckCallers(); });
     core_->OnServing([this](bool serving) { server_->SetServing(serving); });
     EXPECT_TRUE(core_->Start().ok());
     EXPECT_TRUE(server_->Start().ok());
@@ -60,6 +64,7 @@ class Replica {
   std::optional<session::rpc::Operations> operations_;
   std::optional<session::rpc::WatchHub> watches_;
   std::optional<session::rpc::BroadcastHub> broadcasts_;
+  std::optional<session::Callers> callers_;
   std::optional<session::rpc::RpcServer> server_;
 };
 

@@ -165,5 +165,20 @@ TEST(SessionConfig, LimitsAddressesOnlyWhenAsked) {
   EXPECT_EQ(config.sessions.create_limits.per_address_per_minute, 30);
 }
 
+TEST(SessionConfig, BeyondLoopbackCallersProveWhoTheyAre) {
+  const char* token = "--edge-tokens=0123456789abcdef";
+  EXPECT_THAT(Problems({"--listen=0.0.0.0:7100"}), HasSubstr("--listen: beyond loopback callers must prove"));
+  EXPECT_THAT(Problems({"--listen=127.example.com:7100"}), HasSubstr("--listen:")) << "a name, of any machine";
+  EXPECT_THAT(Problems({"--listen=0.0.0.0:7100", token}),
+              HasSubstr("--listen: beyond loopback tokens travel encrypted"));
+  EXPECT_EQ(Problems({"--listen=0.0.0.0:7100", token, "--network-encrypts"}), "");
+  EXPECT_EQ(Problems({"--listen=127.0.0.1:7100", token}), "");
+  EXPECT_THAT(Problems({"--admin-tokens=short"}), HasSubstr("--admin-tokens: at least 16 bytes"));
+  EXPECT_THAT(Problems({"--tls-cert=/nowhere", "--tls-key=/nowhere"}), HasSubstr("--tls-cert: cannot read /nowhere"));
+  EXPECT_THAT(Problems({"--tls-cert=/dev/null"}), HasSubstr("--tls-key: needed with --tls-cert"));
+  EXPECT_THAT(Problems({"--tls-client-ca=/dev/null"}), HasSubstr("--tls-client-ca: needs --tls-cert"));
+  EXPECT_THAT(Problems({"--tls-client-ca=/dev/null"}), HasSubstr("holds no certificate"));
+}
+
 }  // namespace
 }  // namespace sesior::session

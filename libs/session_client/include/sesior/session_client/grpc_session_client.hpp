@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "sesior/session_client/credentials.hpp"
 #include "sesior/session_client/session_client.hpp"
 
 namespace sesior::session_client {
@@ -24,6 +25,7 @@ struct Options {
   // reply, the broadcast) comes from one place at one time and wakes it once. Empty: calls and watches are spread by
   // session.
   std::string home{};
+  ClientCredentials credentials{};
 };
 
 // Connects in the background. The destructor may wait for a name server that does not answer.
