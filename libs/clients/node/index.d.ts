@@ -10,7 +10,7 @@ export type EndReason = 'unspecified' | 'logout' | 'login' | 'rotation' | 'revok
 export interface Session<Data = Record<string, unknown>> {
   /** A secret: it belongs in no log. */
   readonly id: string;
-  /** The record without its member `cookie`. */
+  /** The record without its member `cookie`; undefined in lists. */
   readonly data: Data;
   /** The same as JSON text, as its writers wrote it. */
   readonly dataJson: string;
@@ -21,16 +21,29 @@ export interface Session<Data = Record<string, unknown>> {
   /** Grows with every write. */
   readonly revision: number;
   readonly createTime?: Date;
+  readonly lastSeenTime?: Date;
   /** Undefined: never by idling. */
   readonly expireTime?: Date;
   /** Undefined: no absolute limit. */
   readonly absoluteExpireTime?: Date;
   /** The last write was not made through SESIOR. */
   readonly foreignWriter: boolean;
+  /** What users may be shown in place of the id. */
   readonly handle: string;
+  readonly device?: Device;
   /** Only where it was asked for; else empty. */
   readonly cookieJson: string;
 }
+
+/** Where a session is used from. */
+export interface Device {
+  address?: string;
+  userAgent?: string;
+  label?: string;
+}
+
+/** A user's sessions: by the user's id (role admin), or by a session of the same user. */
+export type UserRef = { userId: string; caller?: undefined } | { caller: SessionRef; userId?: undefined };
 
 export interface Claim {
   namespace: string;
@@ -155,7 +168,9 @@ export class Sesior {
   /** Any number of them, a hundred a call; those that are not there are left out. */
   getSessions<Data = Record<string, unknown>>(ids: Iterable<string>, options?: CallOptions): Promise<Map<string, Session<Data>>>;
   createSession<Data = Record<string, unknown>>(
-    options?: WriteOptions & { data?: object | string; userId?: string; idleTtlMs?: number; absoluteTtlMs?: number; express?: ExpressWrite },
+    options?: WriteOptions & {
+      data?: object | string; userId?: string; device?: Device; idleTtlMs?: number; absoluteTtlMs?: number; express?: ExpressWrite;
+    },
   ): Promise<WriteResult<Data>>;
   /** `patch`: a JSON merge patch; null deletes. */
   updateSession<Data = Record<string, unknown>>(
@@ -166,6 +181,9 @@ export class Sesior {
       touch?: boolean;
       /** Goes out in the same step, or not at all. */
       announce?: Broadcast & { event: string; args?: unknown[]; onlyIfOnline?: boolean };
+      /** A session that has a user keeps it. */
+      userIdIfNone?: string;
+      device?: Device;
       express?: ExpressWrite;
     },
   ): Promise<WriteResult<Data>>;
@@ -180,6 +198,15 @@ export class Sesior {
     options?: CallOptions & { reason?: EndReason; etag?: string; requestId?: string },
   ): Promise<{ destroyed: boolean; clearCookie: string }>;
 
+  /** Newest first, with handles in place of ids and without data; `nextPageToken` empty: that was the last page. */
+  listSessions(
+    options: CallOptions & UserRef & { pageSize?: number; pageToken?: string },
+  ): Promise<{ sessions: Session[]; nextPageToken: string; currentHandle: string }>;
+  /** All of them, or the one with `handle`, or all but one. */
+  endUserSessions(
+    options: CallOptions & UserRef & { handle?: string; exceptCaller?: boolean; exceptSessionId?: string; reason?: EndReason },
+  ): Promise<{ ended: number; clearCookie: string }>;
+
   watch(...sessions: SessionRef[]): SessionWatch;
 
   /** An event for Socket.IO clients on every realtime replica; arguments may hold Buffers. */
@@ -187,6 +214,18 @@ export class Sesior {
     event: string,
     args?: unknown[],
     options?: Broadcast & CallOptions & { volatile?: boolean; requestId?: string },
+  ): Promise<Position>;
+
+  /**
+   * An event for all sockets of users, of sessions, in rooms (the union; without any: everybody), on every realtime replica.
+   * Role: backend. Arguments may hold Buffers.
+   */
+  emit(
+    event: string,
+    args?: unknown[],
+    options?: CallOptions & {
+      namespace?: string; rooms?: string[]; userIds?: string[]; sessionIds?: string[]; except?: string[]; requestId?: string;
+    },
   ): Promise<Position>;
 
   listOnline(

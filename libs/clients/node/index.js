@@ -71,18 +71,20 @@ class Sesior {
     return found;
   }
 
-  async createSession({ data, userId, idleTtlMs, absoluteTtlMs, claims, express, requestId = token(), ...call } = {}) {
+  async createSession({ data, userId, device, idleTtlMs, absoluteTtlMs, claims, express, requestId = token(), ...call } = {}) {
     const request = {
-      dataJson: jsonOf(data), userId, idleTtl: durationOf(idleTtlMs), absoluteTtl: durationOf(absoluteTtlMs), claims,
+      dataJson: jsonOf(data), userId, device, idleTtl: durationOf(idleTtlMs), absoluteTtl: durationOf(absoluteTtlMs), claims,
       express: expressOf(express), requestId,
     };
     return written(await this.#channels.call('sessions', 'createSession', request, call));
   }
 
-  async updateSession(session, patch, { etag, claims, touch = false, announce, express, requestId = token(), ...call } = {}) {
+  async updateSession(
+    session, patch, { etag, claims, touch = false, announce, userIdIfNone, device, express, requestId = token(), ...call } = {},
+  ) {
     const request = {
       session: refOf(session), mergePatchJson: jsonOf(patch), etag, claims, touch, announcement: announcementOf(announce),
-      express: expressOf(express), requestId,
+      userIdIfNone, device, express: expressOf(express), requestId,
     };
     return written(await this.#channels.call('sessions', 'updateSession', request, call));
   }
@@ -106,6 +108,19 @@ class Sesior {
     return { destroyed: response.destroyed, clearCookie: response.clearCookie };
   }
 
+  async listSessions({ userId, caller, pageSize, pageToken, ...call } = {}) {
+    const request = { userId, caller: caller && refOf(caller), pageSize, pageToken };
+    const response = await this.#channels.call('sessions', 'listSessions', request, call);
+    const { nextPageToken, currentHandle } = response;
+    return { sessions: response.sessions.map(sessionOf), nextPageToken, currentHandle };
+  }
+
+  async endUserSessions({ userId, caller, handle, exceptCaller, exceptSessionId, reason = 'revoked', ...call } = {}) {
+    const request = { userId, caller: caller && refOf(caller), handle, exceptCaller, exceptSessionId, reason: reasonOf(reason) };
+    const response = await this.#channels.call('sessions', 'destroyUserSessions', request, call);
+    return { ended: response.destroyedCount, clearCookie: response.clearCookie };
+  }
+
   watch(...sessions) {
     const watch = new SessionWatch(this.#channels);
     this.#watches.add(watch);
@@ -116,6 +131,13 @@ class Sesior {
   async publish(event, args = [], { namespace = '/', rooms, except, volatile = false, requestId = token(), ...call } = {}) {
     const broadcast = { namespace, rooms, except, volatile, packet: packetOf([event, ...args]) };
     return (await this.#channels.call('broadcasts', 'publish', { broadcast, requestId }, call)).position;
+  }
+
+  async emit(
+    event, args = [], { namespace = '/', rooms, userIds, sessionIds, except, requestId = token(), ...call } = {},
+  ) {
+    const request = { namespace, event, ...packetOf(args), rooms, userIds, sessionIds, except, requestId };
+    return (await this.#channels.call('broadcasts', 'emit', request, call)).position;
   }
 
   async listOnline({ namespace = '/', newestFirst = false, after, limit, ...call } = {}) {

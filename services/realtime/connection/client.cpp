@@ -5,6 +5,7 @@
 
 #include "absl/random/random.h"
 #include "services/realtime/connection/end_reason.hpp"
+#include "services/realtime/hub/own_rooms.hpp"
 #include "sesior/base/ids.hpp"
 
 namespace sesior::realtime {
@@ -20,6 +21,19 @@ namespace {
 Time AgeDeadline(std::chrono::milliseconds max_age) {
   thread_local absl::InsecureBitGen random;
   return Loop::Now() + std::chrono::duration_cast<Time::duration>(max_age * absl::Uniform(random, 0.9, 1.1));
+}
+
+// So that BroadcastService.Emit reaches the socket by its session and its user. `previous`: the session before, null at
+// first; what of it holds no longer is left.
+void JoinOwnRooms(hub::Socket& socket, const session::v1::Session* previous) {
+  if (previous != nullptr) {
+    for (const std::string& room : {hub::SessionRoomOf(*previous), hub::UserRoomOf(*previous)}) socket.Leave(room);
+  }
+  const SessionPtr session = socket.session();
+  if (!session) return;
+  for (const std::string& room : {hub::SessionRoomOf(*session), hub::UserRoomOf(*session)}) {
+    if (!room.empty()) socket.Join(room);
+  }
 }
 
 }  // namespace
@@ -319,12 +333,17 @@ void Client::OnSessionVerdict(SessionVerdict verdict) {
     TellSessionEnded();
     return connection_.DisconnectAll(CloseReason::kSessionEnded);
   }
-  if (verdict == SessionVerdict::kChanged) return TellSessionChanged();
   if (verdict == SessionVerdict::kForged) {
     context_.sessions->forged().Remember(cookie_header_, Loop::Now());
     return OnSessionVerdict(SessionVerdict::kRefused);
   }
   if (verdict == SessionVerdict::kConfirmed) return OnConfirmed();
+  if (verdict == SessionVerdict::kChanged) {
+    for (const std::unique_ptr<Link>& link : links_) {
+      if (link && link->socket && link->socket->connected()) JoinOwnRooms(*link->socket, hold_->previous().get());
+    }
+    return TellSessionChanged();
+  }
   const bool is_current = verdict == SessionVerdict::kCurrent;
   if (is_current) {
     cookie_header_ = std::string();
@@ -405,6 +424,7 @@ void Client::OnMiddlewareVerdict(Slot slot, std::optional<hub::Refusal> refusal)
   if (!connection_.Accept(slot, socket->id())) return;
   context_.tallies.sockets.Add();
   Rearm();  // the connect timeout is over
+  JoinOwnRooms(*socket, nullptr);
   context_.hub.Admit(*socket);
 }
 

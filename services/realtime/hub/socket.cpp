@@ -5,9 +5,20 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "services/realtime/hub/hub.hpp"
+#include "services/realtime/hub/own_rooms.hpp"
 #include "services/realtime/hub/room.hpp"
 
 namespace sesior::realtime::hub {
+
+namespace {
+
+// Reserved rooms (own_rooms.hpp): a socket can be in those of its own session and in no other, whatever an application
+// joins it to at a client's word, and does not leave them.
+bool IsOwn(std::string_view room, const SessionPtr& session) {
+  return session && (room == SessionRoomOf(*session) || room == UserRoomOf(*session));
+}
+
+}  // namespace
 
 struct Socket::Extra {
   struct PendingAck {
@@ -121,9 +132,13 @@ Target Socket::Broadcast() { return Target(*nsp_, {{}, {id_}}); }
 Target Socket::To(std::string room) { return Target(*nsp_, {{std::move(room)}, {id_}}); }
 Target Socket::Except(std::string room) { return Target(*nsp_, {{}, {id_, std::move(room)}}); }
 
-bool Socket::Join(std::string_view room) { return nsp_->Join(*this, room); }
+bool Socket::Join(std::string_view room) {
+  if (IsReservedRoom(room) && !IsOwn(room, session())) return false;
+  return nsp_->Join(*this, room);
+}
 
 void Socket::Leave(std::string_view room) {
+  if (IsReservedRoom(room) && IsOwn(room, session())) return;
   if (Room* found = nsp_->FindRoom(room)) nsp_->Leave(*this, *found);
 }
 
@@ -134,7 +149,9 @@ bool Socket::InRoom(std::string_view room) const {
 std::vector<std::string> Socket::Rooms() const {
   std::vector<std::string> names;
   names.reserve(rooms_.size());
-  for (const Room* room : rooms_) names.push_back(room->name);
+  for (const Room* room : rooms_) {
+    if (!IsReservedRoom(room->name)) names.push_back(room->name);
+  }
   return names;
 }
 

@@ -5,11 +5,13 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "services/session/domain/cookie.hpp"
 #include "services/session/domain/errors.hpp"
 #include "services/session/rpc/convert.hpp"
 #include "sesior/base/error.hpp"
 #include "sesior/base/error_metadata.hpp"
+#include "sesior/base/json_string.hpp"
 
 namespace sesior::session::rpc {
 
@@ -85,6 +87,38 @@ absl::StatusOr<UserRef> UserFromProto(const Request& request) {
   if (absl::Status status = CheckUserId(request.user_id()); !status.ok()) return status;
   user.user_id = request.user_id();
   return user;
+}
+
+// Which rooms stand for whom: realtime has each socket in the one of its session's handle and of its user, and lets no
+// application join them otherwise (services/realtime/hub/socket.cpp). Ids of sessions stay here.
+std::string SessionRoom(const std::string& session_id) { return "$session:" + HandleOf(SessionId(session_id)); }
+std::string UserRoom(const std::string& user_id) { return "$user:" + user_id; }
+
+// What an Emit is to those who deliver it. The packet as a whole is judged with the broadcast: an argument list that is
+// no JSON array makes none.
+absl::StatusOr<broadcast::v1::Broadcast> BroadcastOf(broadcast::v1::EmitRequest& request) {
+  if (request.event().empty()) return InvalidField("event", "is empty");
+  const absl::string_view args = absl::StripAsciiWhitespace(request.args_json());
+  if (!args.empty() && (args.size() < 2 || args.front() != '[' || args.back() != ']')) {
+    return InvalidField("args_json", "must be a JSON array");
+  }
+  const absl::string_view inner = args.empty() ? args : absl::StripAsciiWhitespace(args.substr(1, args.size() - 2));
+  broadcast::v1::Broadcast broadcast;
+  broadcast.set_namespace_(request.namespace_().empty() ? "/" : std::move(*request.mutable_namespace_()));
+  std::string& packet = *broadcast.mutable_packet()->mutable_args_json();
+  packet = absl::StrCat("[", JsonString(request.event()), inner.empty() ? "" : ",", inner, "]");
+  broadcast.mutable_packet()->mutable_attachments()->Swap(request.mutable_attachments());
+  broadcast.mutable_rooms()->Swap(request.mutable_rooms());
+  for (const std::string& user_id : request.user_ids()) {
+    if (!CheckUserId(user_id).ok()) return InvalidField("user_ids", "must be ids of users");
+    broadcast.add_rooms(UserRoom(user_id));
+  }
+  for (const std::string& session_id : request.session_ids()) {
+    if (session_id.empty()) return InvalidField("session_ids", "must not be empty");
+    broadcast.add_rooms(SessionRoom(session_id));
+  }
+  broadcast.mutable_except()->Swap(request.mutable_except());
+  return broadcast;
 }
 
 // Keys are kept with a NUL behind them.
@@ -417,6 +451,20 @@ void Operations::Run(broadcast::v1::GetPositionsRequest request, Done<broadcast:
                      for (const StorePosition& position : *positions) ToProto(position, *response.add_positions());
                      std::move(done)(std::move(response));
                    });
+}
+
+void Operations::Run(broadcast::v1::EmitRequest request, Done<broadcast::v1::EmitResponse> done) {
+  absl::StatusOr<broadcast::v1::Broadcast> broadcast = BroadcastOf(request);
+  if (!broadcast.ok()) return std::move(done)(broadcast.status());
+  broadcast::v1::PublishRequest publish;
+  *publish.mutable_broadcast() = *std::move(broadcast);
+  publish.set_request_id(std::move(*request.mutable_request_id()));
+  Run(std::move(publish), [done = std::move(done)](absl::StatusOr<broadcast::v1::PublishResponse> published) mutable {
+    if (!published.ok()) return std::move(done)(published.status());
+    broadcast::v1::EmitResponse response;
+    *response.mutable_position() = std::move(*published->mutable_position());
+    std::move(done)(std::move(response));
+  });
 }
 
 void Operations::Run(presence::v1::KeepLeaseRequest request, Done<presence::v1::KeepLeaseResponse> done) {

@@ -46,6 +46,7 @@ class Operations {
   void Run(broadcast::v1::PublishRequest request, Done<broadcast::v1::PublishResponse> done);
   void Run(broadcast::v1::ReadHistoryRequest request, Done<broadcast::v1::ReadHistoryResponse> done);
   void Run(broadcast::v1::GetPositionsRequest request, Done<broadcast::v1::GetPositionsResponse> done);
+  void Run(broadcast::v1::EmitRequest request, Done<broadcast::v1::EmitResponse> done);
 
   void Run(presence::v1::KeepLeaseRequest request, Done<presence::v1::KeepLeaseResponse> done);
   void Run(presence::v1::ReleaseLeaseRequest request, Done<presence::v1::ReleaseLeaseResponse> done);

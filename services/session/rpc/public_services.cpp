@@ -390,6 +390,7 @@ void BroadcastRpcs::RecheckCallers() { streams_.RecheckCallers(parts_.core); }
 SESIOR_UNARY(BroadcastRpcs, broadcast::v1, Publish)
 SESIOR_UNARY(BroadcastRpcs, broadcast::v1, ReadHistory)
 SESIOR_UNARY(BroadcastRpcs, broadcast::v1, GetPositions)
+SESIOR_UNARY(BroadcastRpcs, broadcast::v1, Emit)
 
 // --- Presence
 

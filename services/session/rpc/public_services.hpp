@@ -73,7 +73,8 @@ class BroadcastRpcs final : public broadcast::v1::BroadcastService::WithRawCallb
                                 broadcast::v1::BroadcastService::WithCallbackMethod_Publish<
                                     broadcast::v1::BroadcastService::WithCallbackMethod_ReadHistory<
                                         broadcast::v1::BroadcastService::WithCallbackMethod_GetPositions<
-                                            broadcast::v1::BroadcastService::Service>>>> {
+                                            broadcast::v1::BroadcastService::WithCallbackMethod_Emit<
+                                                broadcast::v1::BroadcastService::Service>>>>> {
  public:
   // A subscriber with more than this waiting is ended with RESOURCE_EXHAUSTED and resumes by position.
   static constexpr std::size_t kMaxWaitingBytes = std::size_t{8} << 20;
@@ -89,6 +90,8 @@ class BroadcastRpcs final : public broadcast::v1::BroadcastService::WithRawCallb
                                         broadcast::v1::ReadHistoryResponse*) override;
   grpc::ServerUnaryReactor* GetPositions(grpc::CallbackServerContext*, const broadcast::v1::GetPositionsRequest*,
                                          broadcast::v1::GetPositionsResponse*) override;
+  grpc::ServerUnaryReactor* Emit(grpc::CallbackServerContext*, const broadcast::v1::EmitRequest*,
+                                 broadcast::v1::EmitResponse*) override;
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Subscribe(grpc::CallbackServerContext*) override;
 
  private:

@@ -14,8 +14,11 @@ const HELP = `usage: sesiorctl [OPTION...] COMMAND [ARGUMENT...]
   watch ID...                 the present state of sessions, then every change, until all have ended
   patch ID JSON               changes members by a JSON merge patch; null deletes; --etag E: that version only
   end ID                      ends a session and its sockets; --reason logout, banned, revoked (default banned)
+  list USER                   the sessions of a user, newest first, by handles; --limit N
+  end-user USER               ends all sessions of a user; --handle H: that one; --reason as above
   publish EVENT [JSON...]     an event with its arguments for Socket.IO clients; --namespace N, --room R..., --except R...,
                               --request-id I: once for one id
+  emit EVENT [JSON...]        the same for --user U..., --session ID... and --room R...; without any of them: everybody
   online                      who is online; --namespace N, --newest, --limit N
   health                      whether each address serves
   completion bash|zsh         a script for the shell:  source <(sesiorctl completion bash)
@@ -24,6 +27,7 @@ const HELP = `usage: sesiorctl [OPTION...] COMMAND [ARGUMENT...]
   --token-file F      file with the bearer token (or SESIOR_TOKEN_FILE)
   --ca F, --cert F, --key F   TLS: the authority, the own certificate and its key
   --timeout S         seconds for a call (default 5)
+                      Roles: edge for get, watch, patch, end, publish, online; backend for emit; admin for list, end-user.
   --json              one JSON object a line instead of tables
   --show-ids          session ids as they are; they are secrets, and masked without this
   --help
@@ -34,12 +38,13 @@ examples:
   sesiorctl get - <<< "$ID"
   sesiorctl patch "$ID" '{"plan":"free","trial":null}'
   sesiorctl publish maintenance '{"minutes":5}' --room staff
+  sesiorctl emit order:ready '{"order":17}' --user 4711
   sesiorctl online --json | jq -r .key
 
 exit codes: 0 done, 1 the call failed, 2 wrong usage, 3 no such session or not serving, 4 the service is away
 `;
 
-const COMMANDS = ['get', 'watch', 'patch', 'end', 'publish', 'online', 'health', 'completion'];
+const COMMANDS = ['get', 'watch', 'patch', 'end', 'list', 'end-user', 'publish', 'emit', 'online', 'health', 'completion'];
 const REASONS = ['logout', 'revoked', 'banned'];
 
 const text = { type: 'string' };
@@ -47,7 +52,7 @@ const flag = { type: 'boolean' };
 const OPTIONS = {
   addresses: text, 'token-file': text, ca: text, cert: text, key: text, timeout: text, json: flag, 'show-ids': flag, help: flag,
   etag: text, reason: text, namespace: text, room: { ...text, multiple: true }, except: { ...text, multiple: true },
-  'request-id': text, newest: flag, limit: text,
+  'request-id': text, newest: flag, limit: text, handle: text, user: { ...text, multiple: true }, session: { ...text, multiple: true },
 };
 
 class UsageError extends Error {}
@@ -90,12 +95,12 @@ async function run(argv) {
   if (options.help) return void process.stdout.write(HELP);
   const [command, ...args] = words;
   if (!COMMANDS.includes(command)) throw new UsageError(command ? `no command "${command}"` : 'no command');
-  const takes = { get: [1, 1], watch: [1, 1000], patch: [2, 2], end: [1, 1], publish: [1, 100], online: [0, 0], health: [0, 0], completion: [1, 1] };
+  const takes = { get: [1, 1], watch: [1, 1000], patch: [2, 2], end: [1, 1], list: [1, 1], 'end-user': [1, 1], publish: [1, 100], emit: [1, 100], online: [0, 0], health: [0, 0], completion: [1, 1] };
   const [least, most] = takes[command];
   if (args.length < least || args.length > most) throw new UsageError(`${command} takes ${least === most ? least : `${least} or more`} arguments`);
   if (command === 'completion') return complete(args[0]);
 
-  const ids = command === 'get' || command === 'end' || command === 'patch' ? args.slice(0, 1) : command === 'watch' ? args : [];
+  const ids = command === 'get' || command === 'end' || command === 'patch' ? args.slice(0, 1) : command === 'watch' ? args : command === 'emit' ? options.session ?? [] : [];
   const typed = ids.includes('-') ? readFileSync(0, 'utf8').split(/\s+/).filter(Boolean) : [];
   if (typed.length < ids.filter((id) => id === '-').length) throw new UsageError('no id on standard input');
   const idOf = (id) => (id === '-' ? typed.shift() : id);
@@ -153,6 +158,33 @@ async function run(argv) {
         const { destroyed } = await sesior.destroySession(idOf(args[0]), { reason });
         if (!destroyed) throw new NotThere('there is no such session');
         return show({ ended: 1 });
+      }
+      case 'list': {
+        const most = whole('limit', options.limit, 1, 10_000) ?? Infinity;
+        const listed = [];
+        for (let pageToken; listed.length < most && pageToken !== ''; ) {
+          const page = await sesior.listSessions({ userId: args[0], pageSize: Math.min(200, most - listed.length), pageToken });
+          listed.push(...page.sessions);
+          pageToken = page.nextPageToken;
+        }
+        return showAll(
+          ['handle', 'created', 'seen', 'expires', 'address', 'device'],
+          listed.map(({ handle, createTime, lastSeenTime, expireTime, device }) => ({
+            handle, created: createTime, seen: lastSeenTime, expires: expireTime, address: device?.address,
+            device: device?.label || device?.userAgent,
+          })),
+        );
+      }
+      case 'end-user': {
+        const { ended } = await sesior.endUserSessions({ userId: args[0], handle: options.handle, reason });
+        if (ended === 0) throw new NotThere('the user has no session');
+        return show({ ended });
+      }
+      case 'emit': {
+        const { namespace, room, user, except, 'request-id': requestId } = options;
+        const values = args.slice(1).map((json) => parsed('an argument', json));
+        const to = { namespace, rooms: room, userIds: user, sessionIds: ids.map(idOf), except };
+        return show(await sesior.emit(args[0], values, { ...to, ...(requestId && { requestId }) }));
       }
       case 'publish': {
         const { namespace, room, except, 'request-id': requestId } = options;

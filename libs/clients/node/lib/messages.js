@@ -18,9 +18,9 @@ function sessionOf(message) {
   if (!message) return undefined;
   return {
     id: message.sessionId,
-    // Without the member `cookie`. Parsed when it is looked at.
+    // Without the member `cookie`. Parsed when it is looked at. Lists have none.
     get data() {
-      const data = JSON.parse(message.dataJson);
+      const data = message.dataJson ? JSON.parse(message.dataJson) : undefined;
       Object.defineProperty(this, 'data', { value: data, enumerable: true });
       return data;
     },
@@ -29,8 +29,10 @@ function sessionOf(message) {
     etag: message.etag,
     revision: message.revision,
     createTime: timeOf(message.createTime),
+    lastSeenTime: timeOf(message.lastSeenTime),
     expireTime: timeOf(message.expireTime),
     absoluteExpireTime: timeOf(message.absoluteExpireTime),
+    device: message.device ?? undefined,
     foreignWriter: message.foreignWriter,
     handle: message.handle,
     cookieJson: message.cookieJson,

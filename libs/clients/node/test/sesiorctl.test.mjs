@@ -82,6 +82,37 @@ test('publish, online and health', async () => {
   assert.match(half.out, /127\.0\.0\.1:1 +false +UNAVAILABLE/);
 });
 
+test('list and end-user show and end the sessions of a user', async () => {
+  const made = [];
+  for (const label of ['phone', 'desk']) {
+    made.push((await sesior.createSession({ userId: 'ben', device: { address: '192.0.2.7', label } })).session);
+  }
+  const { out } = await ctl('list', 'ben');
+  assert.match(out, /^HANDLE +CREATED +SEEN +EXPIRES +ADDRESS +DEVICE\n/);
+  for (const { id, handle } of made) {
+    assert.ok(out.includes(handle));
+    assert.ok(!out.includes(id));
+  }
+  const listed = (await ctl('list', 'ben', '--json')).out.trim().split('\n').map((line) => JSON.parse(line));
+  assert.deepEqual(listed.map(({ device }) => device).sort(), ['desk', 'phone']);
+  assert.equal((await ctl('list', 'ben', '--limit', '1', '--json')).out.trim().split('\n').length, 1);
+  const one = await ctl('end-user', 'ben', '--handle', made[0].handle, '--reason', 'revoked', '--json');
+  assert.deepEqual(JSON.parse(one.out), { ended: 1 });
+  assert.equal(await sesior.getSession(made[0].id), null);
+  assert.deepEqual(JSON.parse((await ctl('end-user', 'ben', '--json')).out), { ended: 1 });
+  assert.equal((await ctl('end-user', 'ben')).code, 3);
+  assert.equal((await ctl('list', 'ben', '--json')).out, '');
+});
+
+test('emit is repeated by its request id, and takes ids from standard input', async () => {
+  const { session } = await sesior.createSession();
+  const once = ['emit', 'news', '{"a":1}', '--user', 'ann', '--session', '-', '--room', 'r1', '--request-id', 'ctl-emit', '--json'];
+  const first = await start(once, { input: session.id }).done;
+  assert.equal(first.code, 0, first.err);
+  assert.equal((await start(once, { input: session.id }).done).out, first.out);
+  for (const bad of [['disconnect'], ['news', '--user', 'a b'], ['']]) assert.equal((await ctl('emit', ...bad)).code, 1, bad.join(' '));
+});
+
 test('exit codes tell usage and outage apart', async () => {
   for (const wrong of [[], ['nothing'], ['get'], ['patch', 'x', '{'], ['online', '--limit', '0'], ['end', 'x', '--reason', 'mood'], ['get', 'x', '--what']]) {
     const { code, err, out } = await ctl(...wrong);

@@ -95,8 +95,7 @@ TEST_F(Server, CarriesTheReasonOfAnErrorInItsDetails) {
 TEST_F(Server, AnswersUnimplementedForWhatIsNotThereYet) {
   const auto stub = broadcast::v1::BroadcastService::NewStub(world_.channel);
   grpc::ClientContext context;
-  broadcast::v1::EmitResponse response;
-  EXPECT_EQ(stub->Emit(&context, {}, &response).error_code(), grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_EQ(stub->RunCommand(&context, {})->Finish().error_code(), grpc::StatusCode::UNIMPLEMENTED);
 }
 
 TEST_F(Server, SurvivesGarbage) {
