@@ -1,6 +1,8 @@
 import { SessionData, Store } from 'express-session';
 
-import { Sesior, SesiorOptions } from './index';
+import { IncomingMessage } from 'node:http';
+
+import { Device, Sesior, SesiorOptions } from './index';
 
 export interface SesiorStoreOptions extends SesiorOptions {
   /** A client to share; default: one of its own, by the options of Sesior. */
@@ -9,8 +11,13 @@ export interface SesiorStoreOptions extends SesiorOptions {
   ttl?: number | ((session: SessionData) => number);
   /** Requests that change nothing do not renew the idle limit. */
   disableTouch?: boolean;
-  /** The user that a new session belongs to; default: Passport's, when it is a string or a number. */
+  /**
+   * The user that a session belongs to, asked when it is made and until it has one; default: Passport's. Counts when it
+   * is a number, or a string of 1 to 128 visible ASCII characters without braces.
+   */
   userId?: (session: SessionData) => unknown;
+  /** Where a session is used from, told when it is made and when its user signs in; default: `req.ip` and the user agent. */
+  device?: (req: IncomingMessage) => Device | undefined;
 }
 
 /**

@@ -11,6 +11,9 @@ const { token } = require('./lib/messages');
 const isReserved = (name) => name in Object.prototype || OWN.has(name);
 const OWN = new Set(['id', 'req', 'cookie', 'touch', 'resetMaxAge', 'save', 'reload', 'destroy', 'regenerate']);
 
+// As in CreateSessionRequest.user_id.
+const USER_ID = /^[!-z|~]{1,128}$/;
+
 // The session as JSON text, without its cookie. Taken at once: the request goes on while we send.
 function textOf(session) {
   return JSON.stringify(Object.fromEntries(Object.entries(session).filter(([name]) => !isReserved(name))));
@@ -21,26 +24,36 @@ function faceOf(cookie) {
   return JSON.stringify({ ...JSON.parse(JSON.stringify(cookie)), expires: undefined });
 }
 
+// Where a request came from; `trust proxy` of Express says which address that is.
+function deviceOf(req) {
+  const address = req.ip ?? req.socket?.remoteAddress;
+  return { address: address?.replace(/^::ffff:/, ''), userAgent: req.headers?.['user-agent'] };
+}
+
 class SesiorStore extends Store {
   #client;
   #ownsClient;
   #ttl;
   #disableTouch;
   #userId;
+  #device;
   // What a holder of a session (a request's `req.session`, or what `get` gave out) knows: the data it began with, so
   // that its changes can be told from those of others. Without an entry the holder's session is new.
-  #known = new WeakMap(); // holder -> {sid, base, face, turn}
+  #known = new WeakMap(); // holder -> {sid, base, face, user, turn}
 
   // Writes that came too late, because their session had ended.
   dropped = 0;
 
-  constructor({ client, ttl, disableTouch = false, userId = (session) => session.passport?.user, ...connection } = {}) {
+  constructor({
+    client, ttl, disableTouch = false, userId = (session) => session.passport?.user, device = deviceOf, ...connection
+  } = {}) {
     super();
     this.#client = client ?? new Sesior(connection);
     this.#ownsClient = !client;
     this.#ttl = ttl;
     this.#disableTouch = disableTouch;
     this.#userId = userId;
+    this.#device = device;
   }
 
   get client() {
@@ -97,7 +110,7 @@ class SesiorStore extends Store {
     const base = JSON.parse(found.dataJson);
     const cookie = JSON.parse(found.cookieJson);
     const data = { cookie, ...JSON.parse(found.dataJson) };
-    this.#known.set(data, { sid, base, face: faceOf(cookie) });
+    this.#known.set(data, { sid, base, face: faceOf(cookie), user: found.userId || undefined });
     return data;
   }
 
@@ -131,15 +144,19 @@ class SesiorStore extends Store {
     if (known.base === null) {
       const made = await this.#create(sid, session, mine, { ...write, sessionId: sid, cookieJson: cookie });
       // There is one, which this holder has not read: what it has goes on top, and nothing is taken away.
-      if (!made) await this.#update(sid, mergePatch({}, mine, write.nullPlaceholder), { ...write, cookieJson: cookie });
+      if (!made) {
+        await this.#update(sid, mergePatch({}, mine, write.nullPlaceholder), { ...write, cookieJson: cookie }, this.#login(session, known));
+      }
     } else {
       const patch = mergePatch(known.base, mine, write.nullPlaceholder);
       if (face !== known.face) write.cookieJson = cookie;
-      if (!patch && !write.cookieJson) return this.#renew(sid);
-      await this.#update(sid, patch, write);
+      const login = this.#login(session, known);
+      if (!patch && !write.cookieJson && !login) return this.#renew(sid);
+      await this.#update(sid, patch, write, login);
     }
     known.base = mine;
     known.face = face;
+    known.user = this.#userOf(session) ?? known.user;
   }
 
   async #touch(sid, session, known, cookie) {
@@ -153,11 +170,11 @@ class SesiorStore extends Store {
 
   // False: there is one with this id already.
   async #create(sid, session, mine, express) {
-    const user = this.#userId(session);
-    const userId = ['string', 'number'].includes(typeof user) ? String(user) : undefined;
+    const userId = this.#userOf(session);
+    const device = session.req && this.#device(session.req);
     const data = mergePatch({}, mine, express.nullPlaceholder) ?? {};
     try {
-      await this.#client.createSession({ data, userId, express });
+      await this.#client.createSession({ data, userId, device, express });
     } catch (error) {
       if (error.reason === 'SESSION_EXISTS') return false;
       this.#unlessGone(error, 'set');
@@ -165,9 +182,22 @@ class SesiorStore extends Store {
     return true;
   }
 
-  async #update(sid, patch, express) {
+  // undefined: nobody, or what no user can be.
+  #userOf(session) {
+    const user = this.#userId(session);
+    return ['string', 'number'].includes(typeof user) && USER_ID.test(user) ? String(user) : undefined;
+  }
+
+  // What an update says of a session that nobody was signed in to when it was read: now somebody is, under the same id.
+  #login(session, known) {
+    const user = this.#userOf(session);
+    if (user === undefined || known.user !== undefined) return undefined;
+    return { userIdIfNone: user, device: session.req && this.#device(session.req) };
+  }
+
+  async #update(sid, patch, express, login) {
     try {
-      await this.#client.updateSession(sid, patch ?? {}, { touch: true, express });
+      await this.#client.updateSession(sid, patch ?? {}, { touch: true, express, ...login });
     } catch (error) {
       this.#unlessGone(error, 'set');
     }

@@ -325,3 +325,51 @@ test('an outage is an error, and nobody is signed out by it', async () => {
     await app.stop();
   }
 });
+
+describe('users and devices', () => {
+  const users = async (userId) => (await newOurs().client.listSessions({ userId })).sessions;
+
+  test('a login that keeps the id gives the session its user, once', async () => {
+    const routes = (app) => {
+      json(app, '/visit', (req) => void (req.session.visits = (req.session.visits ?? 0) + 1));
+      json(app, '/login/:user', (req) => void (req.session.passport = { user: req.params.user }));
+    };
+    const app = await App.start(newOurs(), routes);
+    try {
+      const browser = app.browser();
+      await browser.get('/visit');
+      assert.deepEqual(await users('keeper'), []);
+      const { id } = browser;
+      await browser.get('/login/keeper');
+      assert.equal(browser.id, id);
+      const [session] = await users('keeper');
+      assert.equal(session.device.address, '127.0.0.1');
+      assert.match(session.device.userAgent, /node|undici/);
+      // Another user in the same session is the application's affair; the index keeps who it was.
+      await browser.get('/login/other');
+      await browser.get('/visit');
+      assert.equal((await users('keeper')).length, 1);
+      assert.deepEqual(await users('other'), []);
+      // What no user can be signs in as before, and is in no list.
+      const odd = app.browser();
+      await odd.get(`/login/${encodeURIComponent('a b{}')}`);
+      await odd.get('/visit');
+      assert.deepEqual(app.errors, []);
+    } finally {
+      await app.stop();
+    }
+  });
+
+  test('a session is made with its user and its device, as the application tells them', async () => {
+    const options = { userId: (session) => session.who, device: (req) => ({ address: '192.0.2.1', label: req.headers['user-agent'] ? 'a browser' : '' }) };
+    const app = await App.start(newOurs(options), (routes) => json(routes, '/', (req) => void (req.session.who = 17)));
+    try {
+      await app.browser().get('/');
+      const [session] = await users('17');
+      assert.deepEqual([session.device.address, session.device.label], ['192.0.2.1', 'a browser']);
+      assert.deepEqual(app.errors, []);
+    } finally {
+      await app.stop();
+    }
+  });
+});
