@@ -1,19 +1,21 @@
 // The example "notes" (deploy/examples/express), started by its one command: signed in by Express's form, live over
 // sesior-realtime, and signed out of both at once. Screenshots: tests/artifacts.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, afterEach, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 import { Person, launch } from './support/chromium.mjs';
 import { Peer } from './support/peer.mjs';
 import { reference } from './support/system.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
+const python = join(root, 'libs/clients/python');
 const options = reference ? { skip: 'the example is an application on SESIOR' } : { timeout: 120_000 };
 
 class Notes {
@@ -27,7 +29,7 @@ class Notes {
     await new Promise((resolve, reject) => {
       notes.ended.then((code) => reject(new Error(`notes did not start (exit code ${code})`)));
       createInterface(notes.process.stdout).on('line', (line) => {
-        const [, what, where] = /^ +(Page|Realtime) +(.*)$/.exec(line) ?? [];
+        const [, what, where] = /^ +(Page|Realtime|Session) +(.*)$/.exec(line) ?? [];
         if (what) notes[what.toLowerCase()] = where.split(/ +/);
         if (line.includes('Ctrl-C')) resolve();
       });
@@ -133,6 +135,36 @@ test('what one browser writes, the other browsers of the same user show, and nob
     assert.deepEqual(person.complaints, []);
     assert.deepEqual(await person.accessibilityProblems(), []);
   }
+});
+
+test('a job in Python tells the browsers of one user', options, async () => {
+  const people = [];
+  for (const name of ['Fay', 'Gus']) {
+    const person = await open();
+    await signIn(person, name);
+    await live(person);
+    await person.page.evaluate(() => {
+      const news = document.getElementById('news');
+      globalThis.heard = [];
+      new MutationObserver(() => news.textContent && globalThis.heard.push(news.textContent)).observe(news, { childList: true });
+    });
+    people.push(person);
+  }
+  const { accounts } = JSON.parse(readFileSync(join(notes.folder, 'notes.json'), 'utf8'));
+  const { id } = Object.values(accounts).find(({ name }) => name === 'Fay');
+  const job = (...words) =>
+    promisify(execFile)('/usr/bin/python3', [join(python, 'examples/notify.py'), notes.session.join(','), 'notice', ...words], {
+      env: { ...process.env, PYTHONPATH: join(python, 'src') },
+    });
+  await job('Your export is ready', id);
+  await people[0].page.getByText('Your export is ready').waitFor();
+  await job('Good night');
+  const heard = [];
+  for (const { page } of people) {
+    await page.waitForFunction(() => globalThis.heard.includes('Good night'));
+    heard.push(await page.evaluate(() => globalThis.heard));
+  }
+  assert.deepEqual(heard, [['Your export is ready', 'Good night'], ['Good night']]);
 });
 
 test('a change of the session reaches the other tab of the browser', options, async () => {

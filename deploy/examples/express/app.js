@@ -2,7 +2,6 @@
 // marked so: the store of the sessions, and one call that tells the user's browsers.
 'use strict';
 
-const { createHmac } = require('node:crypto');
 const { join } = require('node:path');
 
 const express = require('express');
@@ -31,11 +30,10 @@ function notesApp({ session: addresses, realtime, secret, file }) {
   passport.serializeUser((account, done) => done(null, account.id));
   passport.deserializeUser((id, done) => done(null, notebook.account(id) ?? false));
 
-  // Everybody's browsers hear that something of this topic is new, and only its owner's know whose it is and ask for it.
-  const topicOf = (userId) => createHmac('sha256', secret).update(`notes of ${userId}`).digest('base64url').slice(0, 22);
-  const tell = (req) => {
-    const asker = req.get('Socket-Id'); // who changed it knows it
-    store.client.publish('notes:changed', [topicOf(req.user.id)], { except: asker ? [asker] : [] }) // SESIOR
+  // All browsers of the user but the one that asks, which gets the answer.
+  const tell = (req, event, ...args) => {
+    const asker = req.get('Socket-Id');
+    store.client.emit(event, args, { userIds: [req.user.id], except: asker ? [asker] : [] }) // SESIOR
       .catch((error) => console.error(`the other browsers were not told: ${error.message}`));
   };
 
@@ -62,7 +60,7 @@ function notesApp({ session: addresses, realtime, secret, file }) {
     const live = replicaFor(req);
     const policy = `default-src 'self'; script-src 'self' ${live}; connect-src 'self' ${live} ${live.replace('http', 'ws')}`;
     res.set('Content-Security-Policy', policy);
-    res.send(notesPage({ name: req.user.name, topic: topicOf(req.user.id), live, color: req.session.color }));
+    res.send(notesPage({ name: req.user.name, live, color: req.session.color }));
   });
 
   const form = express.urlencoded({ extended: false, limit: '8kb' });
@@ -77,11 +75,11 @@ function notesApp({ session: addresses, realtime, secret, file }) {
   app.post('/notes', mine, (req, res) => {
     const { note, problem } = notebook.add(req.user.id, req.body?.text, req.session.color ?? COLORS[0]);
     if (problem) return res.status(400).json({ error: problem });
-    tell(req);
+    tell(req, 'note:added', note);
     res.status(201).json(note);
   });
   app.delete('/notes/:id', mine, (req, res) => {
-    if (notebook.remove(req.user.id, req.params.id)) tell(req);
+    if (notebook.remove(req.user.id, req.params.id)) tell(req, 'note:removed', req.params.id);
     res.status(204).end();
   });
   // Kept in the session, whose sockets are told of it ("session:changed"): all tabs of this browser follow.

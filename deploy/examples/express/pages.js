@@ -52,14 +52,14 @@ const signInPage = ({ problem }) =>
   </form>
 </main>`);
 
-const notesPage = ({ name, topic, live, color }) =>
+const notesPage = ({ name, live, color }) =>
   page(`Notes of ${name}`, html`<header class="bar">
   ${brand}
   <p id="live" class="pill" role="status" data-state="waiting"><span class="dot"></span><span id="live-text">Connecting</span></p>
   <p class="who"><span class="avatar" aria-hidden="true">${[...name][0].toUpperCase()}</span><bdi>${name}</bdi></p>
   <form method="post" action="/sign-out"><button>Sign out</button></form>
 </header>
-<main id="notes" data-live="${live}" data-topic="${topic}" data-color="${color ?? COLORS[0]}">
+<main id="notes" data-live="${live}" data-color="${color ?? COLORS[0]}">
   <h1 class="unseen">Your notes</h1>
   <form id="new" class="composer">
     <label class="unseen" for="text">New note</label>

@@ -386,6 +386,35 @@ func (c *Client) Publish(ctx context.Context, to To, event string, args ...any) 
 	return positionOf(response.GetPosition()), err
 }
 
+// Whom says who gets an event: all sockets of these users, of these sessions and in these rooms; the zero value: everybody
+// in the namespace "/".
+type Whom struct {
+	Namespace  string // empty: "/"
+	UserIDs    []string
+	SessionIDs []string
+	Rooms      []string
+	Except     []string // rooms
+	RequestID  string   // as in Create
+}
+
+// Emit sends an event, as Publish, to users and sessions.
+func (c *Client) Emit(ctx context.Context, whom Whom, event string, args ...any) (Position, error) {
+	packet, err := packetOf(args)
+	if err != nil {
+		return Position{}, err
+	}
+	request := &broadcastpb.EmitRequest{
+		Namespace: whom.Namespace, Event: event, ArgsJson: packet.GetArgsJson(), Attachments: packet.GetAttachments(), Rooms: whom.Rooms,
+		UserIds: whom.UserIDs, SessionIds: whom.SessionIDs, Except: whom.Except, RequestId: orNew(whom.RequestID),
+	}
+	var response *broadcastpb.EmitResponse
+	err = c.channels.call(ctx, "Emit", func(ctx context.Context, p *place) (err error) {
+		response, err = p.broadcasts.Emit(ctx, request)
+		return err
+	})
+	return positionOf(response.GetPosition()), err
+}
+
 // Online is somebody who is.
 type Online struct {
 	Key   string

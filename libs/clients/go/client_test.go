@@ -50,7 +50,7 @@ func open(t *testing.T, options sesior.Options) *sesior.Client {
 }
 
 func live(t *testing.T) (context.Context, *sesior.Client) {
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(cancel)
 	return ctx, open(t, sesior.Options{Addresses: addresses})
 }
@@ -238,6 +238,26 @@ func TestARequestIDIsCarriedOutOnce(t *testing.T) {
 	equal(t, publish(sesior.To{Rooms: []string{"r"}, Except: []string{"s"}, Volatile: true}), first+1)
 	_, err := client.Publish(ctx, sesior.To{}, "disconnect")
 	equal(t, failureOf(t, err).Field, "broadcast.packet.args_json")
+}
+
+func TestEmitsToUsersAndSessionsOnceForARequestID(t *testing.T) {
+	ctx, client := live(t)
+	user := fresh("emit")
+	made, err := client.CreateSession(ctx, sesior.Create{UserID: user})
+	must(t, err)
+	whom := sesior.Whom{UserIDs: []string{user}, SessionIDs: []string{made.Session.ID}, Rooms: []string{"r"}, Except: []string{"s"}, RequestID: fresh("go")}
+	first, err := client.Emit(ctx, whom, "e", map[string]any{"n": 1}, []byte{0, 1})
+	must(t, err)
+	again, err := client.Emit(ctx, whom, "e")
+	must(t, err)
+	equal(t, again, first)
+	next, err := client.Emit(ctx, sesior.Whom{}, "e")
+	must(t, err)
+	equal(t, next.Offset, first.Offset+1)
+	_, err = client.Emit(ctx, sesior.Whom{}, "")
+	equal(t, failureOf(t, err).Field, "event")
+	_, err = client.Emit(ctx, sesior.Whom{UserIDs: []string{"a b"}}, "e")
+	equal(t, failureOf(t, err).Code, codes.InvalidArgument)
 }
 
 func TestAClaimBelongsToOneSession(t *testing.T) {

@@ -192,6 +192,9 @@ func jsonOf(value any) (string, error) {
 // Bytes among the arguments are taken out of them: Socket.IO sends them beside the JSON.
 func packetOf(values []any) (*broadcastpb.Packet, error) {
 	packet := &broadcastpb.Packet{}
+	if values == nil {
+		values = []any{}
+	}
 	text, err := jsonOf(withoutBytes(values, packet))
 	packet.ArgsJson = text
 	return packet, err

@@ -1,6 +1,6 @@
 // The page: shows the notes, sends new ones over Express, and hears over the socket what happened in other browsers.
 const main = document.getElementById('notes');
-const { live: url, topic } = main.dataset;
+const { live: url } = main.dataset;
 const part = (id) => document.getElementById(id);
 let color = main.dataset.color;
 let shown = []; // the notes, newest first
@@ -37,7 +37,7 @@ function card(note, isNew) {
   remove.addEventListener('click', () =>
     attempt(async () => {
       await ask('DELETE', `/notes/${note.id}`);
-      show(shown.filter(({ id }) => id !== note.id));
+      show(without(note.id));
     }),
   );
   foot.append(time, remove);
@@ -51,14 +51,11 @@ function show(notes, { fresh = new Set() } = {}) {
   part('empty').hidden = notes.length > 0;
 }
 
-// What happened elsewhere: new ones stand out.
-async function refresh({ told = false } = {}) {
-  const before = new Set(shown.map(({ id }) => id));
-  const notes = await ask('GET', '/notes');
-  const fresh = new Set(told ? notes.map(({ id }) => id).filter((id) => !before.has(id)) : []);
-  show(notes, { fresh });
-  if (told) say(fresh.size > 0 ? 'A note from another browser' : 'Thrown away in another browser');
-}
+const refresh = async () => show(await ask('GET', '/notes'));
+
+// A note that was not there stands out.
+const add = (note) => show([note, ...without(note.id)], { fresh: new Set([note.id]) });
+const without = (id) => shown.filter((note) => note.id !== id);
 
 let silence;
 function say(text) {
@@ -83,7 +80,7 @@ part('new').addEventListener('submit', (event) => {
   attempt(async () => {
     const note = await ask('POST', '/notes', { text: part('text').value });
     part('text').value = '';
-    show([note, ...shown.filter(({ id }) => id !== note.id)], { fresh: new Set([note.id]) });
+    add(note);
   });
 });
 part('text').addEventListener('keydown', (event) => {
@@ -104,7 +101,15 @@ function connect() {
   });
   socket.on('connect_error', () => state('waiting', 'Reconnecting'));
   socket.on('disconnect', (reason) => reason !== 'io server disconnect' && state('waiting', 'Reconnecting'));
-  socket.on('notes:changed', (which) => which === topic && refresh({ told: true }).catch(() => {}));
+  socket.on('note:added', (note) => {
+    add(note);
+    say('A note from another browser');
+  });
+  socket.on('note:removed', (id) => {
+    show(without(id));
+    say('Thrown away in another browser');
+  });
+  socket.on('notice', ({ text }) => say(text)); // from a job in any language, say: see the README
   socket.on('session:changed', (changed) => {
     if (!changed.color) return;
     color = changed.color;

@@ -1,6 +1,7 @@
-"""A job that tells every browser when it is done. python3 notify.py HOST:PORT[,HOST:PORT] EVENT TEXT
+"""A job that tells browsers when it is done. python3 notify.py HOST:PORT[,HOST:PORT] EVENT TEXT [USER_ID...]
 
-The same job id is the request id: run again within a minute, after a crash say, it tells nobody twice.
+Those of these users, on whatever replica, or of everybody. The same job id is the request id: run again within a minute,
+after a crash say, it tells nobody twice.
 """
 
 import os
@@ -8,7 +9,7 @@ import sys
 
 from sesior import Sesior
 
-addresses, event, text = sys.argv[1:4]
+addresses, event, text, *user_ids = sys.argv[1:]
 with Sesior(addresses, token=os.environ.get("SESIOR_TOKEN")) as sesior:
-    number = sesior.publish(event, {"text": text}, request_id=os.environ.get("JOB_ID"))
+    number = sesior.emit(event, {"text": text}, user_ids=user_ids, request_id=os.environ.get("JOB_ID"))
     print(f"told as number {number}")

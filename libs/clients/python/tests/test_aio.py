@@ -86,6 +86,7 @@ class AioTest(unittest.TestCase):
     async def test_publishes_once_for_a_request_id(self) -> None:
         first = await self.sesior.publish("e", {"b": b"\0\1"}, request_id="asyncio-once")
         self.assertEqual(await self.sesior.publish("e", request_id="asyncio-once"), first)
+        self.assertEqual(await self.sesior.emit("e", b"x", user_ids=["ann"]), first + 1)
         self.assertEqual(await self.sesior.list_online(), (0, []))
         self.assertEqual(await self.sesior.count_online(), 0)
 

@@ -6,10 +6,14 @@ import threading
 import time
 import unittest
 import urllib.request
+from concurrent import futures
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import grpc
+
 from sesior import Sesior, SesiorError
+from sesior.session.v1 import session_pb2, session_pb2_grpc
 from support import ADDRESSES, Proxy, cookie_of
 
 
@@ -81,6 +85,15 @@ class ClientTest(unittest.TestCase):
         self.assertEqual(self.sesior.publish("e", rooms=["r"]), first + 1)
         self.assertEqual(self.failure(lambda: self.sesior.publish("disconnect")).field, "broadcast.packet.args_json")
 
+    def test_emits_to_users_and_sessions_once_for_a_request_id(self) -> None:
+        session = self.sesior.create_session(user_id="py-emit").session
+        to = {"user_ids": ["py-emit"], "session_ids": [session.id], "rooms": ["r"], "except_rooms": ["s"]}
+        first = self.sesior.emit("e", {"n": 1}, b"\0\1", **to, request_id="python-emit")
+        self.assertEqual(self.sesior.emit("e", request_id="python-emit"), first)
+        self.assertEqual(self.sesior.emit("e", **to), first + 1)
+        self.assertEqual(self.failure(lambda: self.sesior.emit("")).field, "event")
+        self.assertEqual(self.failure(lambda: self.sesior.emit("e", user_ids=["a b"])).code, "INVALID_ARGUMENT")
+
     def test_a_claim_belongs_to_one_session(self) -> None:
         claim = {"namespace": "nick", "value": "py", "member": "nick"}
         one = self.sesior.create_session(claims=[claim])
@@ -147,6 +160,29 @@ class ClientTest(unittest.TestCase):
             self.assertEqual(self.failure(lambda: none.get_session(session.id)).code, "UNAVAILABLE")
             self.assertLess(time.monotonic() - started, 10)
         self.assertEqual(self.failure(lambda: self.sesior.get_session(session.id, timeout=0)).code, "DEADLINE_EXCEEDED")
+
+    def test_repeats_unavailable_only_and_shows_its_token(self) -> None:
+        for code, failures, calls in (("UNAVAILABLE", 2, 3), ("UNAVAILABLE", 9, 3), ("INTERNAL", 1, 1), ("ABORTED", 1, 1)):
+            seen = []
+
+            class Server(session_pb2_grpc.SessionServiceServicer):
+                def GetSession(self, request, context):
+                    seen.append(dict(context.invocation_metadata()).get("authorization"))
+                    if len(seen) <= failures:
+                        context.abort(grpc.StatusCode[code], "no")
+                    return session_pb2.GetSessionResponse(session=session_pb2.Session(session_id="s"))
+
+            server = grpc.server(futures.ThreadPoolExecutor(1))
+            session_pb2_grpc.add_SessionServiceServicer_to_server(Server(), server)
+            port = server.add_insecure_port("127.0.0.1:0")
+            server.start()
+            with self.subTest(code=code, failures=failures), Sesior(f"127.0.0.1:{port}", token=lambda: "t", timeout=30, max_tries=3) as client:
+                if failures < calls:
+                    self.assertEqual(client.get_session("s").id, "s")
+                else:
+                    self.assertEqual(self.failure(lambda: client.get_session("s")).code, code)
+                self.assertEqual(seen, ["Bearer t"] * calls)
+            server.stop(None)
 
     def test_who_is_online(self) -> None:
         self.assertEqual(self.sesior.list_online(), (0, []))

@@ -48,7 +48,7 @@ def _duration(value: Optional[timedelta]) -> Optional[duration_pb2.Duration]:
     return duration
 
 
-def _packet(event: str, args: Sequence[Any]) -> broadcast_pb2.Packet:
+def _packet(args: Sequence[Any]) -> broadcast_pb2.Packet:
     """Bytes among the arguments are taken out of them: Socket.IO sends them beside the JSON."""
     attachments: List[bytes] = []
 
@@ -62,7 +62,7 @@ def _packet(event: str, args: Sequence[Any]) -> broadcast_pb2.Packet:
             return [without_bytes(inner) for inner in value]
         return value
 
-    args_json = json.dumps([event, *(without_bytes(value) for value in args)], allow_nan=False)
+    args_json = json.dumps([without_bytes(value) for value in args], allow_nan=False)
     return broadcast_pb2.Packet(args_json=args_json, attachments=attachments)
 
 
@@ -191,9 +191,34 @@ def publish(
     request.broadcast.namespace = namespace
     request.broadcast.rooms.extend(rooms)
     getattr(request.broadcast, "except").extend(except_rooms)
-    request.broadcast.packet.CopyFrom(_packet(event, args))
+    request.broadcast.packet.CopyFrom(_packet([event, *args]))
     request.broadcast.volatile = volatile
     return Call("broadcasts", "Publish", request, lambda response: response.position.offset)
+
+
+def emit(
+    event: str,
+    args: Sequence[Any],
+    namespace: str,
+    user_ids: Iterable[str],
+    session_ids: Iterable[str],
+    rooms: Iterable[str],
+    except_rooms: Iterable[str],
+    request_id: Optional[str],
+) -> Call[int]:
+    packet = _packet(args)
+    request = broadcast_pb2.EmitRequest(
+        namespace=namespace,
+        event=event,
+        args_json=packet.args_json,
+        attachments=packet.attachments,
+        user_ids=user_ids,
+        session_ids=session_ids,
+        rooms=rooms,
+        request_id=request_id or new_token(),
+    )
+    getattr(request, "except").extend(except_rooms)
+    return Call("broadcasts", "Emit", request, lambda response: response.position.offset)
 
 
 def list_online(namespace: str, newest_first: bool, after: str, limit: int) -> Call[Tuple[int, List[Online]]]:

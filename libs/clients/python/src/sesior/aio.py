@@ -290,6 +290,22 @@ class Sesior:
         """An event for Socket.IO clients on every realtime replica; arguments may hold bytes. Its number in the namespace."""
         return await self._channels.run(_calls.publish(event, args, namespace, rooms, except_rooms, volatile, request_id), timeout)
 
+    async def emit(
+        self,
+        event: str,
+        *args: Any,
+        user_ids: Iterable[str] = (),
+        session_ids: Iterable[str] = (),
+        rooms: Iterable[str] = (),
+        except_rooms: Iterable[str] = (),
+        namespace: str = "/",
+        request_id: Optional[str] = None,
+        timeout: Optional[float] = None,
+    ) -> int:
+        """An event for all sockets of these users, of these sessions and in these rooms; of none: for everybody."""
+        call = _calls.emit(event, args, namespace, user_ids, session_ids, rooms, except_rooms, request_id)
+        return await self._channels.run(call, timeout)
+
     async def list_online(
         self, namespace: str = "/", *, newest_first: bool = False, after: str = "", limit: int = 0, timeout: Optional[float] = None
     ) -> Tuple[int, List[Online]]:
