@@ -14,12 +14,14 @@ build_packages=(
 run_packages=("${build_packages[@]}" redis-server util-linux)
 # What testing takes on top. ccache makes the second build fast; clang is for the fuzz build; python3-* and go* are clients.
 test_packages=(
-  libgtest-dev libgmock-dev ccache clang clang-format chromium procps curl openssl
+  haproxy libgtest-dev libgmock-dev ccache clang clang-format chromium procps curl openssl
   python3-socketio python3-aiohttp python3-requests python3-websocket python3-grpcio python3-protobuf mypy
   golang-go golang-google-grpc-dev golang-github-golang-protobuf-1-5-dev protoc-gen-go protoc-gen-go-grpc
 )
 # What building and running images takes.
 image_packages=(buildah podman runc mmdebstrap uidmap)
+# What a cluster on this machine takes; tests/k8s/cluster builds the rest.
+cluster_packages=(etcd-server containerd runc containernetworking-plugins iptables conntrack iproute2 openssl)
 
 # The oldest Node that our npm packages accept, and what is taken from npm where Debian's own is older.
 node_oldest=20

@@ -2,7 +2,7 @@
 // all of SESIOR in them. tests/e2e runs on them with SESIOR_E2E_TARGET=images.
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import test from 'node:test';
@@ -11,6 +11,8 @@ import { fileURLToPath } from 'node:url';
 import { freePorts } from '../../deploy/lib/ports.mjs';
 import { httpReady } from '../../deploy/lib/ready.mjs';
 import { until } from '../e2e/support/wait.mjs';
+import { render } from '../k8s/support/render.mjs';
+import { environmentOf, named, podOf } from '../k8s/support/set.mjs';
 import { RESTRICTIONS } from './restrictions.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
@@ -72,4 +74,38 @@ test('a service that is told nonsense says all of it and does not start', async 
     execFile('podman', ['run', '--rm', '--network', 'none', ...RESTRICTIONS.rest, image('rest'), '--listen', 'x', '--threads', '0', '--log-level', 'loud'], (error, stdout, text) => resolve({ code: error?.code ?? 0, stderr: text })));
   assert.equal(code, 2);
   for (const flag of ['threads', 'log-level']) assert.match(stderr, new RegExp(flag));
+});
+
+// What would stand in a pod's mounted Secrets, made up.
+function secrets() {
+  const folder = mkdtempSync(join(tmpdir(), 'sesior-secrets-'));
+  const put = (name, text) => {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), text);
+  };
+  put('redis/url', 'redis://user:password@redis.example:6379');
+  put('cookie/secrets', 'the first of two\nthe second of two\n');
+  put('edge/tokens', 'a token of sixteen bytes and more\n');
+  put('peers/secrets', 'a secret of sixteen bytes and more\n');
+  mkdirSync(join(folder, 'tls'));
+  const at = (name) => join(folder, 'tls', name);
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1', '-subj', '/CN=session', '-addext', 'subjectAltName=DNS:session', '-keyout', at('tls.key'), '-out', at('tls.crt')], { stdio: 'ignore' });
+  writeFileSync(at('ca.crt'), readFileSync(at('tls.crt')));
+  execFileSync('chmod', ['-R', 'a+rX', folder]);
+  return folder;
+}
+
+test('each service takes the configuration that k8s gives it, in development and in production', () => {
+  const folder = secrets();
+  chmodSync(folder, 0o755);
+  for (const overlay of ['dev', 'prod']) {
+    const objects = render(`k8s/overlays/${overlay}`);
+    for (const kind of ['session', 'rest', 'realtime']) {
+      const environment = { ...environmentOf(objects, podOf(named(objects, 'Deployment', kind)).containers[0]) };
+      if (kind === 'realtime') Object.assign(environment, { SESIOR_REALTIME_REPLICA_NAME: 'realtime-7d9c8b5f6d-x2x9z', SESIOR_REALTIME_PEER_ADDRESS: '10.1.2.3:8091' });
+      const told = Object.entries(environment).filter(([, value]) => value !== undefined).flatMap(([name, value]) => ['--env', `${name}=${value}`]);
+      podman('run', '--rm', '--network', 'none', ...RESTRICTIONS[kind], '--volume', `${folder}:/etc/sesior:ro`, ...told, image(kind), '--check-config');
+    }
+  }
+  rmSync(folder, { recursive: true });
 });

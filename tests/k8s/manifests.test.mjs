@@ -68,7 +68,7 @@ const WRONG = {
   'is asked whether it has started, lives and is ready': [(set) => delete container(set, 'session').readinessProbe],
   'lives by itself': [
     (set) => (container(set, 'rest').livenessProbe.httpGet.path = '/readyz'),
-    (set) => delete container(set, 'session').livenessProbe.grpc.service,
+    { of: 'dev', change: (set) => delete container(set, 'session').livenessProbe.grpc.service },
     (set) => (container(set, 'rest').livenessProbe = { exec: { command: ['redis-cli', 'ping'] } }),
   ],
   'names the version of its image': [(set) => (container(set, 'rest').image = 'sesior/rest:latest'), (set) => (container(set, 'rest').image = 'registry:5000/sesior/rest')],
@@ -102,7 +102,7 @@ const WRONG = {
   ],
   'lets only session reach Redis': [
     (set) => policy(set, 'realtime').spec.egress.push(structuredClone(policy(set, 'session').spec.egress[0])),
-    (set) => pod(set, 'rest').volumes = [{ name: 'redis', secret: { secretName: 'sesior-redis' } }],
+    (set) => pod(set, 'rest').volumes.push({ name: 'redis', secret: { secretName: 'sesior-redis' } }),
     { of: 'dev', change: (set) => policy(set, 'redis').spec.ingress[0].from.push({ podSelector: { matchLabels: { 'app.kubernetes.io/name': 'rest' } } }) },
   ],
   'finds every replica of session by name': [(set) => delete named(set, 'Service', 'session').spec.clusterIP],

@@ -102,7 +102,8 @@ function* pods(objects, required) {
         if (/^\/etc\/sesior\//.test(value)) {
           const mount = mounts.find((m) => value.startsWith(`${m.mountPath}/`));
           const secret = volumes.find((v) => v.name === mount?.name)?.secret;
-          const key = mount && value.slice(mount.mountPath.length + 1);
+          const file = mount && value.slice(mount.mountPath.length + 1);
+          const key = secret?.items ? secret.items.find((i) => i.path === file)?.key : file;
           if (!secret || !keysOf(objects, required, secret.secretName)?.includes(key)) yield at(`${name}: no file ${value}`);
         }
         if (/_SESSION_ADDRESSES$/.test(name)) {

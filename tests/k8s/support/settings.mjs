@@ -7,7 +7,9 @@ import { root } from './render.mjs';
 
 // Every variable of a service: SESIOR_REST_LISTEN, ..., with those that name files of secrets.
 export function variablesOf(service) {
-  const text = readFileSync(join(root, 'services', service, 'config.cpp'), 'utf8');
+  // REST and realtime have those of the session client besides.
+  const shared = service === 'session' ? [] : ['libs/session_client/src/credentials.cpp'];
+  const text = [`services/${service}/config.cpp`, ...shared].map((file) => readFileSync(join(root, file), 'utf8')).join('\n');
   const names = new Set();
   for (const [, secret, flag] of text.matchAll(/flags\.Add(Secret)?\(\s*"([a-z-]+)"/g)) {
     const name = `SESIOR_${service}_${flag}`.toUpperCase().replaceAll('-', '_');
