@@ -1,9 +1,11 @@
 // What an outage does: nobody is signed out, nothing crashes, and all recovers by itself.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 
+import { signedCookie } from './support/express_session.mjs';
 import { Browser, request } from './support/http.mjs';
 import { announce, fresh, join, Peer } from './support/peer.mjs';
 import { System, allGone, isAlive, onlySesior } from './support/system.mjs';
@@ -20,8 +22,16 @@ const isAway = (answer) => {
   assert.equal(answer.headers['set-cookie'], undefined);
 };
 const untilAway = (browser) => until('REST to answer 503', async () => (await verify(browser)).status === 503);
-const untilWell = (browser, name) =>
-  until('the session to be known again', async () => (await verify(browser)).json?.user?.userName === name, 20_000);
+// The session is known, and every replica of the session service serves: one may be back before the other, and which of
+// them is asked goes by the cookie. 16 unknown sessions reach both.
+async function untilWell(browser, name) {
+  await until('the session to be known again', async () => (await verify(browser)).json?.user?.userName === name, 20_000);
+  const anyCookie = () => signedCookie(randomBytes(24).toString('base64url'));
+  await until('every replica to serve', async () => {
+    const asked = Array.from({ length: 16 }, () => request(system.rest, { path: '/verify-session', cookie: anyCookie() }));
+    return (await Promise.all(asked)).every(({ status }) => status === 200);
+  }, 20_000);
+}
 
 // Both users can rename and see each other again. Repeated until seen: the first renames may still be refused.
 async function sayHello(from, to) {
