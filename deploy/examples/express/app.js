@@ -63,8 +63,14 @@ function notesApp({ session: addresses, realtime, secret, file }) {
     res.send(notesPage({ name: req.user.name, live, color: req.session.color }));
   });
 
+  // express-session lets a redirect go before it has saved; a fast browser would then ask without what was said in it.
+  const redirectsWhenSaved = (req, res, next) => {
+    const redirect = res.redirect.bind(res);
+    res.redirect = (url) => req.session.save((error) => (error ? next(error) : redirect(url)));
+    next();
+  };
   const form = express.urlencoded({ extended: false, limit: '8kb' });
-  app.post('/sign-in', form, passport.authenticate('local', { successRedirect: '/', failureRedirect: '/', failureMessage: true }));
+  app.post('/sign-in', form, redirectsWhenSaved, passport.authenticate('local', { successRedirect: '/', failureRedirect: '/', failureMessage: true }));
   app.post('/sign-out', (req, res, next) => {
     // The end of the session: also its sockets end, on every replica.
     req.session.destroy((error) => (error ? next(error) : res.clearCookie('connect.sid').redirect('/')));
