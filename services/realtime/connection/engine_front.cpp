@@ -164,12 +164,12 @@ void EngineFront::OnEngineRequest(http::Request request, const ExchangePtr& exch
   if (const std::optional<EngineError> error = socketio::VerifyEngineRequest(engine, clients_context_.engine)) {
     return Refuse(websocket, exchange, *error);
   }
-  if (client == nullptr && !engine.is_upgrade && !Admit(request, exchange)) return;
   if (engine.is_upgrade) return OnUpgrade(request, query, exchange);
   if (options_.http_compression && request.method == http::Method::kGet) {
     exchange->coding = http::ChooseCoding(request.Joined("accept-encoding", ",").value_or(""));
   }
   if (client == nullptr) {
+    if (!Admit(request, exchange)) return;
     std::string sid;
     NewClient(request, query, *exchange, sid).OpenPolling(sid, exchange);
   } else if (request.method == http::Method::kGet) {
@@ -291,11 +291,11 @@ hub::Handshake EngineFront::HandshakeOf(const http::Request& request, const Quer
     if (!is_ours) more.query.push_back(field);
   }
   const std::vector<std::string>& wanted = options_.handshake_headers;
-  for (const http::Header& header : wanted.empty() ? std::vector<http::Header>{} : request.headers) {
+  const bool wants_all = !wanted.empty() && wanted.front() == "*";
+  for (const http::Header& header : request.headers) {
     const auto is = [&header](std::string_view name) { return http::EqualsIgnoreCase(header.name, name); };
     const bool named = std::any_of(wanted.begin(), wanted.end(), is);
-    const bool all = wanted.front() == "*" && !is("cookie") && !is("authorization");
-    if (named || all) more.headers.push_back(header);
+    if (named || (wants_all && !is("cookie") && !is("authorization"))) more.headers.push_back(header);
   }
   hub::Handshake handshake;
   handshake.address = ClientAddress(request, exchange);
